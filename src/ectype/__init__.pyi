@@ -1,0 +1,30 @@
+from .collection import AddReport as AddReport
+from .collection import Collection as Collection
+from .collection import Reference as Reference
+from .descriptors import DescriptorModel as DescriptorModel
+from .descriptors import ModelCard as ModelCard
+from .descriptors import describe_items as describe_items
+from .descriptors import describe_to_file as describe_to_file
+from .descriptors import load_model as load_model
+from .descriptors import read_descriptors as read_descriptors
+from .descriptors import write_descriptors as write_descriptors
+from .errors import EctypeError as EctypeError
+from .evaluation import Evaluation as Evaluation
+from .evaluation import GroundTruth as GroundTruth
+from .evaluation import evaluate as evaluate
+from .evaluation import plot_precision_recall as plot_precision_recall
+from .evaluation import read_ground_truth as read_ground_truth
+from .evaluation import read_matches as read_matches
+from .evaluation import write_matches as write_matches
+from .images import ImageItem as ImageItem
+from .images import ImageLimits as ImageLimits
+from .images import list_images as list_images
+from .images import read_image as read_image
+from .matching import MatchReport as MatchReport
+from .matching import match_images as match_images
+from .types import DescriptorSet as DescriptorSet
+from .types import Match as Match
+from .types import Neighbours as Neighbours
+from .types import SkippedImage as SkippedImage
+
+__version__: str

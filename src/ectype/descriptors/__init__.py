@@ -1,0 +1,23 @@
+"""Descriptors: the contract of a model, the models that are ONNX files, and the pipeline that runs them."""
+
+from ectype.descriptors.card import ModelCard, read_card
+from ectype.descriptors.contract import DescriptorModel, StorableModel
+from ectype.descriptors.extraction import DescribedImage, describe_image, describe_items
+from ectype.descriptors.files import read_descriptors, write_descriptors
+from ectype.descriptors.model import OnnxModel, load_model
+from ectype.descriptors.shards import describe_to_file
+
+__all__ = [
+    "DescribedImage",
+    "DescriptorModel",
+    "ModelCard",
+    "OnnxModel",
+    "StorableModel",
+    "describe_image",
+    "describe_items",
+    "describe_to_file",
+    "load_model",
+    "read_card",
+    "read_descriptors",
+    "write_descriptors",
+]

@@ -1,0 +1,112 @@
+"""From found images to descriptors, on every core.
+
+Each worker takes an image from its bytes to its vector. Decoding and inference both run outside Python's lock, so with
+one worker a core no core waits for another, whichever of the two is the slower here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ectype.descriptors.contract import DescriptorModel
+from ectype.descriptors.runtimes import available_cores
+from ectype.errors import ModelError, UnreadableImageError
+from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
+from ectype.types import SkippedImage
+
+OnProgress = Callable[[int], None]
+"""Called with the number of images finished since the last call."""
+
+_IMAGES_A_TASK = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DescribedImage:
+    """An image with its descriptor.
+
+    Attributes
+    ----------
+    item : ImageItem
+    sha256 : bytes
+        Digest of the file's bytes.
+    vector : ndarray of float32, shape (d,)
+        Of unit length.
+    """
+
+    item: ImageItem
+    sha256: bytes
+    vector: NDArray[np.float32]
+
+
+def describe_image(item: ImageItem, model: DescriptorModel, limits: ImageLimits) -> DescribedImage | SkippedImage:
+    """Describe one image; one that can't be read becomes a row of the skip report."""
+    try:
+        data = item.read(limits)
+        pixels = decode_image(data, limits=limits, at_least=model.input_size)
+    except UnreadableImageError as error:
+        return SkippedImage(item.id, item.location, error.code, str(error))
+    try:
+        vector = model.describe([pixels])[0]
+    except ModelError as error:
+        return SkippedImage(item.id, item.location, "no-descriptor", str(error))
+    return DescribedImage(item, hashlib.sha256(data).digest(), vector)
+
+
+def describe_items(
+    items: Sequence[ImageItem],
+    model: DescriptorModel,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[DescribedImage | SkippedImage]:
+    """Describe many images, in their order, with a bounded number of them in memory.
+
+    Parameters
+    ----------
+    items : sequence of ImageItem
+    model : DescriptorModel
+    limits : ImageLimits
+    workers : int, optional
+        Images in work at once; the number of cores by default.
+    on_progress : callable, optional
+
+    Yields
+    ------
+    DescribedImage or SkippedImage
+        One for each item.
+    """
+    workers = workers or available_cores()
+    size = max(1, min(_IMAGES_A_TASK, len(items) // workers))
+    tasks = (items[start : start + size] for start in range(0, len(items), size))
+
+    def run(task: Sequence[ImageItem]) -> list[DescribedImage | SkippedImage]:
+        return [describe_image(item, model, limits) for item in task]
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="ectype-describe") as pool:
+        pending: deque[Future[list[DescribedImage | SkippedImage]]] = deque()
+        try:
+            for task in tasks:
+                pending.append(pool.submit(run, task))
+                if len(pending) >= 4 * workers:
+                    yield from _finish(pending.popleft(), on_progress)
+            while pending:
+                yield from _finish(pending.popleft(), on_progress)
+        finally:  # on an error or Ctrl-C: start nothing more
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _finish(
+    future: Future[list[DescribedImage | SkippedImage]], on_progress: OnProgress | None
+) -> list[DescribedImage | SkippedImage]:
+    done = future.result()
+    if on_progress is not None:
+        on_progress(len(done))
+    return done

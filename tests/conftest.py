@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from ectype.descriptors import OnnxModel, load_model
+from ectype.testing import ThumbnailModel
+
+
+def draw_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """A picture of coloured shapes that differs from those of other seeds."""
+    rng = random.Random(seed)
+
+    def colour() -> tuple[int, int, int]:
+        return rng.randrange(256), rng.randrange(256), rng.randrange(256)
+
+    image = Image.new("RGB", size, colour())
+    draw = ImageDraw.Draw(image)
+    for _ in range(12):
+        left, right = sorted(rng.randrange(size[0] + 1) for _ in range(2))
+        top, bottom = sorted(rng.randrange(size[1] + 1) for _ in range(2))
+        rng.choice((draw.ellipse, draw.rectangle))((left, top, right, bottom), fill=colour())
+    return image
+
+
+@pytest.fixture
+def folder_of_pictures(tmp_path: Path) -> Callable[..., Path]:
+    """Writes pictures 0 to n - 1 as ``<name>/p000.png``, …"""
+
+    def make(count: int, name: str = "pictures", first: int = 0) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for number in range(first, first + count):
+            draw_picture(number).save(folder / f"p{number:03}.png")
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bundled_model() -> OnnxModel:
+    return load_model()
+
+
+@pytest.fixture
+def model() -> ThumbnailModel:
+    return ThumbnailModel()
