@@ -68,15 +68,13 @@ class OnnxModel:
             )
         self.card = card
         self._file = file
-        size = card.input_size
-        shape = (1, size, size, 3) if card.input_layout == "nhwc" else (1, 3, size, size)
-        self._runtime = open_runtime(file, shape, runtime, bfloat16=card.bfloat16)
-        self._try_out()
+        example = self._input_of(np.full((card.input_size, card.input_size, 3), 128, np.uint8))
+        self._runtime = open_runtime(file, example, runtime, bfloat16=card.bfloat16)
+        self._try_out(example)
 
-    def _try_out(self) -> None:
-        grey = np.full((self.input_size, self.input_size, 3), 128, np.uint8)
+    def _try_out(self, example: NDArray[np.number]) -> None:
         try:
-            vector = self._runtime.run(self._input_of(grey))
+            vector = self._runtime.run(example)
         except Exception as error:  # each engine has its own errors for an input it does not take
             raise ModelError(f"{self._file}: it does not take the input its card states: {error}") from error
         if vector.shape != (1, self.dimension):

@@ -39,15 +39,15 @@ def available_cores() -> int:
 
 
 def open_runtime(
-    path: Path, input_shape: tuple[int, ...], name: RuntimeName = "auto", *, bfloat16: bool = False
+    path: Path, example: NDArray[np.number], name: RuntimeName = "auto", *, bfloat16: bool = False
 ) -> Runtime:
     """Make an ONNX file ready to run.
 
     Parameters
     ----------
     path : Path
-    input_shape : tuple of int
-        Of the input, with a batch of one.
+    example : ndarray
+        An input, with a batch of one: every later input has its shape and type.
     name : {"auto", "openvino", "onnxruntime"}
         ``auto`` takes OpenVINO where it is installed (it has no wheel for some platforms), else ONNX Runtime.
     bfloat16 : bool
@@ -56,7 +56,7 @@ def open_runtime(
     Raises
     ------
     ModelError
-        The engine can't read the file or give it that input shape.
+        The engine can't read the file, or the model does not take such an input.
     MissingPackageError
         The engine is not installed.
     """
@@ -65,21 +65,22 @@ def open_runtime(
     if name not in ("openvino", "onnxruntime"):
         raise ModelError(f"unknown runtime {name!r}; there are auto, openvino and onnxruntime")
     try:
-        return OpenVinoRuntime(path, input_shape, bfloat16) if name == "openvino" else OnnxRuntime(path, input_shape)
+        return OpenVinoRuntime(path, example, bfloat16) if name == "openvino" else OnnxRuntime(path, example)
     except ImportError as error:
         raise MissingPackageError(f"the runtime {name} is not installed: pip install {name}") from error
     except (RuntimeError, ValueError, OSError) as error:
-        raise ModelError(f"{path}: {name} can't run it with an input of {input_shape}: {error}") from error
+        raise ModelError(f"{path}: {name} can't run it with an input of {example.dtype} {example.shape}: {error}") from error
 
 
 class OpenVinoRuntime:
     """OpenVINO on the CPU, in bfloat16 where that is allowed and the processor computes in it."""
 
-    def __init__(self, path: Path, input_shape: tuple[int, ...], bfloat16: bool) -> None:
+    def __init__(self, path: Path, example: NDArray[np.number], bfloat16: bool) -> None:
         openvino = _import_openvino()
         core = openvino.Core()
         model = core.read_model(str(path))
-        model.reshape(list(input_shape))
+        model.reshape(list(example.shape))
+        _check_type(path, model.input().element_type.to_dtype(), example)
         in_bfloat16 = bfloat16 and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         cores = available_cores()
         settings = {
@@ -101,7 +102,7 @@ class OpenVinoRuntime:
 class OnnxRuntime:
     """ONNX Runtime on the CPU, in float32."""
 
-    def __init__(self, path: Path, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, example: NDArray[np.number]) -> None:
         onnxruntime = _import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -110,10 +111,18 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no base class but Exception
             raise ModelError(f"{path}: onnxruntime can't read it: {error}") from error
-        self._input = self._session.get_inputs()[0].name
+        taken = self._session.get_inputs()[0]
+        _check_type(path, {"tensor(uint8)": "uint8", "tensor(float)": "float32"}.get(taken.type, taken.type), example)
+        self._input = taken.name
 
     def run(self, batch: NDArray[np.number]) -> NDArray[np.float32]:
         return np.asarray(self._session.run(None, {self._input: batch})[0], dtype=np.float32)
+
+
+def _check_type(path: Path, taken: object, example: NDArray[np.number]) -> None:
+    """Engines would convert in silence."""
+    if str(taken) != str(example.dtype):
+        raise ModelError(f"{path}: takes an input of {taken}, not of {example.dtype} as its card says")
 
 
 def _import_openvino() -> Any:

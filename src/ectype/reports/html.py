@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 
 from ectype import __version__
@@ -14,7 +15,7 @@ from ectype.reports.pictures import thumbnail
 from ectype.storage import replacing
 from ectype.types import Match, SkippedImage
 
-PAIRS_SHOWN = 300
+QUERIES_SHOWN = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,13 @@ def write_match_report(
     heading: Heading,
     annotations: Mapping[tuple[str, str], Annotation] | None = None,
 ) -> None:
-    """Write the best pairs of a match run as a page with pictures.
+    """Write the best pair of each query as a page with pictures, from the highest score to the lowest.
 
     Parameters
     ----------
     path : str or Path
     report : MatchReport
-        The first 300 pairs are shown, the rest counted.
+        The first 250 queries are shown, the rest counted.
     heading : Heading
     annotations : mapping, optional
         By query and reference id.
@@ -66,7 +67,10 @@ def write_match_report(
     StorageError
         The disk refused.
     """
-    rows = [_row(match, report, annotations or {}) for match in report.matches[:PAIRS_SHOWN]]
+    best: dict[str, Match] = {}
+    for match in report.matches:  # the highest score comes first
+        best.setdefault(match.query_id, match)
+    rows = [_row(match, report, annotations or {}) for match in islice(best.values(), QUERIES_SHOWN)]
     page = _render(heading, rows, len(report.matches), report.skipped)
     with replacing(path) as temporary:
         temporary.write_text(page, "utf-8")
@@ -90,4 +94,4 @@ def _render(heading: Heading, rows: Sequence[_Row], total: int, skipped: Sequenc
 
     source = (resources.files("ectype.reports") / "matches.html").read_text("utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    return template.render(heading=heading, rows=rows, total=total, skipped=skipped, version=__version__)
+    return template.render(heading=heading, rows=rows, total=total, skipped=skipped, most=QUERIES_SHOWN, version=__version__)

@@ -10,11 +10,11 @@ from PIL import Image
 from ectype.errors import EctypeError
 from ectype.images import ImageItem, decode_image
 
-_SIDE = 260
+_SIDE = 220
 
 
 def thumbnail(item: ImageItem | None) -> str | None:
-    """A data URI of the image, at most 260 pixels a side; None if it can't be read any more."""
+    """A data URI of the image, at most 220 pixels a side; None if it can't be read any more."""
     if item is None:
         return None
     try:
@@ -23,7 +23,7 @@ def thumbnail(item: ImageItem | None) -> str | None:
         return None
     image.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=80)
+    image.save(buffer, "JPEG", quality=75)
     return data_uri(buffer.getvalue(), "image/jpeg")
 
 
