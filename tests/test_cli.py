@@ -216,6 +216,7 @@ def test_images_from_tar_lists_and_standard_input(run, tmp_path, collection, mon
         (("match", "{empty}", "{pictures}"), 3, "not a collection"),
         (("match", "{collection}", "{gone}"), 2, "there is no such file or folder"),
         (("match", "{collection}", "{empty}"), 3, "no images in"),
+        (("match", "{collection}", "{pictures}", "-o", "{gone}/m.csv"), 3, "its folder does not exist"),
         (("match", "{collection}", "{pictures}", "--limit", "0"), 2, "--limit"),
         (("match", "{collection}", "{pictures}", "--total", "500001"), 2, "--total"),
         (("match", "{collection}", "{pictures}", "--model", "{gone}"), 3, "there is no such model file"),

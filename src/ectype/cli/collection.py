@@ -15,6 +15,7 @@ from ectype.cli.output import (
     INVALID_DATA,
     print_figures,
     print_json,
+    print_json_list,
     print_rows,
     print_skipped,
     progress,
@@ -106,11 +107,8 @@ def remove(folder: str, images: tuple[str, ...], as_json: bool) -> int:
     """
     with Collection(folder) as opened:
         wanted = list(_ids_of(images))
-        removed = opened.remove(wanted)
-        if not set(wanted) - set(removed):
-            unknown: list[str] = []
-        else:
-            unknown = [name for name in dict.fromkeys(wanted) if name not in set(removed)]
+        removed = set(opened.remove(wanted))
+        unknown = [name for name in dict.fromkeys(wanted) if name not in removed]
         result = {"removed": len(removed), "images": len(opened)}
     if as_json:
         print_json(result | {"unknown": unknown})
@@ -137,7 +135,7 @@ def list_(folder: str, as_json: bool) -> int:
     """List the images of the collection in DIR: as a table in a terminal, else as lines of id, tab, location."""
     with Collection(folder) as opened:
         if as_json:
-            print_json([_to_json(reference) for reference in opened])
+            print_json_list(_to_json(reference) for reference in opened)
         elif sys.stdout.isatty():
             print_rows(("id", "location"), [(reference.id, reference.location) for reference in opened])
         else:

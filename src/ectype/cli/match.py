@@ -27,7 +27,7 @@ from ectype.evaluation import write_matches
 from ectype.images import ImageLimits, list_images
 from ectype.images.sources import IdRule
 from ectype.matching import MOST_PAIRS, PAIRS_A_QUERY, MatchReport, match_images
-from ectype.storage import write_json
+from ectype.storage import check_folder_of, write_json
 
 _PAIRS_PRINTED = 20
 
@@ -72,6 +72,8 @@ def match(
     as_json: bool,
 ) -> int:
     writers = [(path, _writer_for(path)) for path in outputs]
+    for path in outputs:
+        check_folder_of(path)  # better now than after an hour's work
     with Collection(folder) as opened:
         model = model_for(opened, model_path, runtime)
         items = list_images(images, ids=ids)

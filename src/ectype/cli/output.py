@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -41,6 +41,14 @@ def console(*, stderr: bool = False) -> Console:
 def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print one JSON value on standard output."""
     click.echo(json.dumps(content, ensure_ascii=False, indent=2))
+
+
+def print_json_list(rows: Iterable[Any]) -> None:
+    """Print a JSON list on standard output, row by row: it may be long."""
+    click.echo("[", nl=False)
+    for number, row in enumerate(rows):
+        click.echo(("," if number else "") + "\n  " + json.dumps(row, ensure_ascii=False), nl=False)
+    click.echo("\n]")
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:

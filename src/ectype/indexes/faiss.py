@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,23 +11,52 @@ from ectype.indexes.scoring import best_of_each_query, exact_scores
 from ectype.types import Neighbours
 
 ROWS_A_BLOCK = 65536
+_FEW_QUERIES = 128
 _SPARE = 8  # candidates beyond the limit, since rescoring may swap neighbours that differ in the last bit
 
 
 _NOTHING = Neighbours(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Block:
-    rows: NDArray[np.int64]
-    vectors: NDArray[np.float16]
+    """Some rows with their vectors in half precision, and faiss's ways to search them."""
+
+    def __init__(self, rows: NDArray[np.int64], vectors: NDArray[np.float16]) -> None:
+        self.rows = rows
+        self.vectors = vectors
+        self._halves: Any = None
+
+    def search(self, queries: NDArray[np.float32], wanted: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores and positions of the best vectors of each query, both (m, wanted)."""
+        import faiss
+
+        if len(queries) > _FEW_QUERIES:  # widening all vectors once pays
+            widened = self.vectors.astype(np.float32)
+            scores, positions = faiss.knn(queries, widened, wanted, metric=faiss.METRIC_INNER_PRODUCT)
+        else:
+            scores, positions = self._index_of_halves().search(queries, wanted)
+        return scores, positions
+
+    def _index_of_halves(self) -> Any:
+        """A faiss index that computes on half precision as it is; made when first needed, by copying."""
+        import faiss
+
+        if self._halves is None:
+            index = faiss.IndexScalarQuantizer(
+                self.vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+            )
+            faiss.copy_array_to_vector(np.ascontiguousarray(self.vectors).view(np.uint8).reshape(-1), index.codes)
+            index.ntotal = len(self.vectors)
+            self._halves = index
+        return self._halves
 
 
 class FaissIndex:
     """Every query against every reference, block by block.
 
-    Half precision halves the memory (512 bytes a reference at 256 dimensions) and changes a score by at most 1e-4; only
-    one block at a time is widened to float32 for the search. Blocks may lie in a memory-mapped file.
+    Half precision halves the memory (512 bytes a reference at 256 dimensions) and changes a score by at most 1e-4. For
+    many queries one block at a time is widened to float32 and multiplied; for a few, faiss computes on the halves
+    themselves. Blocks may lie in a memory-mapped file.
 
     Parameters
     ----------
@@ -64,8 +93,6 @@ class FaissIndex:
         return np.concatenate(rows), np.concatenate(vectors)
 
     def search(self, queries: NDArray[np.float32], limit: int) -> Neighbours:
-        import faiss
-
         if not len(queries) or limit < 1:
             return _NOTHING
         queries = np.ascontiguousarray(queries, np.float32)
@@ -73,8 +100,7 @@ class FaissIndex:
         start = 0
         for block in self._blocks:
             wanted = min(limit + _SPARE, len(block.rows))
-            widened = block.vectors.astype(np.float32)
-            scores, positions = faiss.knn(queries, widened, wanted, metric=faiss.METRIC_INNER_PRODUCT)
+            scores, positions = block.search(queries, wanted)
             here = Neighbours(
                 np.repeat(np.arange(len(queries)), wanted), positions.reshape(-1) + start, scores.reshape(-1)
             )

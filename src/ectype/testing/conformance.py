@@ -39,7 +39,7 @@ class IndexConformance(ABC):
 
     def test_it_finds_what_brute_force_finds(self) -> None:
         rng = np.random.default_rng(1)
-        references, queries = unit_rows(rng, 300, 16), unit_rows(rng, 40, 16)
+        references, queries = unit_rows(rng, 300, 16), unit_rows(rng, 200, 16)
         index, exact = self.make(16), ExactIndex(16)
         for part in np.array_split(rng.permutation(300), 7):
             index.add(part.astype(np.int64), references[part])
@@ -49,7 +49,8 @@ class IndexConformance(ABC):
         exact.remove(gone)
         assert len(index) == 200
         for limit in (1, 10, 1000):
-            assert_same(index.search(queries, limit), exact.search(queries, limit))
+            for some in (queries, queries[:1]):  # an index may go about few queries in another way
+                assert_same(index.search(some, limit), exact.search(some, limit))
 
     def test_equal_vectors_come_in_the_order_of_their_rows(self) -> None:
         vector = unit_rows(np.random.default_rng(2), 1, 8)
@@ -66,17 +67,18 @@ class IndexConformance(ABC):
 
     def test_a_score_depends_on_its_pair_alone(self) -> None:
         rng = np.random.default_rng(4)
-        references, queries = unit_rows(rng, 500, 32), unit_rows(rng, 60, 32)
+        references, queries = unit_rows(rng, 500, 32), unit_rows(rng, 200, 32)
         index, smaller = self.make(32), self.make(32)
         index.add(np.arange(500, dtype=np.int64), references)
         smaller.add(np.arange(100, dtype=np.int64), references[:100])
         whole = _scores(index.search(queries, 500))
         alone = {
             (row, reference): score
-            for row in range(60)
+            for row in range(0, 200, 7)
             for (_, reference), score in _scores(index.search(queries[row : row + 1], 500)).items()
         }
-        assert alone == whole
+        assert len(alone) == 29 * 500
+        assert alone.items() <= whole.items()
         assert _scores(smaller.search(queries, 100)).items() <= whole.items()
 
 
