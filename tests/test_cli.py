@@ -12,9 +12,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import draw_picture
 
+from conftest import draw_picture
 from ectype.cli import main
+from ectype.descriptors import write_descriptors
+from ectype.types import DescriptorSet
 
 Pictures = Callable[..., Path]
 
@@ -86,6 +88,20 @@ def test_matches_in_every_format(run, tmp_path, collection, folder_of_pictures) 
     }
     assert len(outputs[0].read_text().splitlines()) == 4
     assert outputs[2].read_text().count("data:image/jpeg") == 4
+
+
+def test_descriptors_match_as_their_images_do(run, tmp_path, collection, folder_of_pictures) -> None:
+    queries = folder_of_pictures(2, "queries")
+    assert run("describe", queries, "-o", tmp_path / "q.h5")[0] == 0
+    by_images, by_descriptors = (
+        json.loads(run("match", collection, source, "--json")[1])["matches"] for source in (queries, tmp_path / "q.h5")
+    )
+    for one, other in zip(by_images, by_descriptors, strict=True):
+        assert one | {"query_location": ""} == other
+    write_descriptors(tmp_path / "q.h5", DescriptorSet(("a",), np.eye(1, 256, dtype=np.float32), "another"))
+    code, _, err = run("match", collection, tmp_path / "q.h5")
+    assert code == 3
+    assert "described by another model" in err
 
 
 def test_matches_are_printed_without_an_output(run, collection, folder_of_pictures) -> None:

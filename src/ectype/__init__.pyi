@@ -21,6 +21,7 @@ from .images import ImageLimits as ImageLimits
 from .images import list_images as list_images
 from .images import read_image as read_image
 from .matching import MatchReport as MatchReport
+from .matching import match_descriptors as match_descriptors
 from .matching import match_images as match_images
 from .types import DescriptorSet as DescriptorSet
 from .types import Match as Match

@@ -21,18 +21,26 @@ from ectype.cli.output import (
     skipped_to_json,
 )
 from ectype.collection import Collection
+from ectype.descriptors import read_descriptors
 from ectype.descriptors.runtimes import RuntimeName
 from ectype.errors import UsageError
 from ectype.evaluation import write_matches
 from ectype.images import ImageLimits, list_images
 from ectype.images.sources import IdRule
-from ectype.matching import MOST_PAIRS, PAIRS_A_QUERY, MatchReport, match_images
+from ectype.matching import MOST_PAIRS, PAIRS_A_QUERY, MatchReport, match_descriptors, match_images
 from ectype.storage import check_folder_of, write_json
 
+DESCRIPTOR_SUFFIXES = (".h5", ".hdf5")
 _PAIRS_PRINTED = 20
 
+_HELP = f"""Find the references in the collection DIR that images were copied from.
 
-@click.command(help=f"Find the references in the collection DIR that images were copied from.\n\n{options.IMAGES_HELP}")
+{options.IMAGES_HELP}
+
+Instead of images, one .h5 file that `ectype describe` wrote may be given."""
+
+
+@click.command(help=_HELP)
 @folder_argument
 @options.images_argument
 @click.option(
@@ -75,13 +83,16 @@ def match(
     for path in outputs:
         check_folder_of(path)  # better now than after an hour's work
     with Collection(folder) as opened:
-        model = model_for(opened, model_path, runtime)
-        items = list_images(images, ids=ids)
-        with progress("matching", len(items)) as on_progress:
-            limits = ImageLimits(max_bytes, max_pixels)
-            report = match_images(
-                opened, items, model, limit=limit, total=total, limits=limits, on_progress=on_progress
-            )
+        if len(images) == 1 and Path(images[0]).suffix.lower() in DESCRIPTOR_SUFFIXES:
+            report = match_descriptors(opened, read_descriptors(images[0]), limit=limit, total=total)
+        else:
+            model = model_for(opened, model_path, runtime)
+            items = list_images(images, ids=ids)
+            with progress("matching", len(items)) as on_progress:
+                limits = ImageLimits(max_bytes, max_pixels)
+                report = match_images(
+                    opened, items, model, limit=limit, total=total, limits=limits, on_progress=on_progress
+                )
     for path, write in writers:
         write(path, report)
     if as_json:

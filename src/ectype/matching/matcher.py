@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ectype.collection import Collection, Reference
 from ectype.descriptors import DescribedImage, DescriptorModel, describe_items
 from ectype.descriptors.extraction import OnProgress
-from ectype.errors import UsageError
+from ectype.errors import ModelMismatchError, UsageError
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits
 from ectype.matching.selection import MOST_PAIRS, PAIRS_A_QUERY, default_total, select_best
-from ectype.types import Match, Neighbours, SkippedImage
+from ectype.types import DescriptorSet, Match, Neighbours, SkippedImage
 
 _QUERIES_A_SEARCH = 16384
 
@@ -77,10 +77,7 @@ def match_images(
     ModelMismatchError
         `model` is not the collection's.
     """
-    if limit < 1:
-        raise UsageError(f"at least one pair a query must be allowed, not {limit}")
-    if total is not None and not 1 <= total <= MOST_PAIRS:
-        raise UsageError(f"the total must be 1 to {MOST_PAIRS:,} pairs, not {total:,}")
+    _check_limits(limit, total)
     model = model or collection.load_model()
     collection.check_model(model)
     described: list[DescribedImage] = []
@@ -91,18 +88,67 @@ def match_images(
         else:
             skipped.append(result)
     vectors = np.array([image.vector for image in described], np.float32).reshape(-1, model.dimension)
-    best = select_best(_search(collection, vectors, limit), default_total(len(described)) if total is None else total)
+    queries = [image.item for image in described]
+    return _report(collection, queries, vectors, limit, total, tuple(skipped))
+
+
+def match_descriptors(
+    collection: Collection, descriptors: DescriptorSet, *, limit: int = PAIRS_A_QUERY, total: int | None = None
+) -> MatchReport:
+    """Find the references that queries may have been copied from, for descriptors that were made before.
+
+    Parameters
+    ----------
+    collection : Collection
+    descriptors : DescriptorSet
+        Of the queries; from `ectype.read_descriptors`.
+    limit, total : int
+        As for `match_images`.
+
+    Raises
+    ------
+    UsageError
+        A limit is below one, or `total` above 500,000.
+    ModelMismatchError
+        The descriptors are another model's than the collection's.
+    """
+    _check_limits(limit, total)
+    if descriptors.fingerprint != collection.fingerprint:
+        raise ModelMismatchError(
+            f"{collection.folder}: its images were described by another model ({collection.fingerprint[:12]}) than the "
+            f"queries ({descriptors.fingerprint[:12]}); describe the queries with the collection's model"
+        )
+    queries = [ImageItem(name, "") for name in descriptors.ids]
+    return _report(collection, queries, descriptors.vectors, limit, total, ())
+
+
+def _check_limits(limit: int, total: int | None) -> None:
+    if limit < 1:
+        raise UsageError(f"at least one pair a query must be allowed, not {limit}")
+    if total is not None and not 1 <= total <= MOST_PAIRS:
+        raise UsageError(f"the total must be 1 to {MOST_PAIRS:,} pairs, not {total:,}")
+
+
+def _report(
+    collection: Collection,
+    queries: Sequence[ImageItem],
+    vectors: NDArray[np.float32],
+    limit: int,
+    total: int | None,
+    skipped: tuple[SkippedImage, ...],
+) -> MatchReport:
+    best = select_best(_search(collection, vectors, limit), default_total(len(queries)) if total is None else total)
     by_row = collection.references({int(row) for row in best.reference_rows})
     matches = tuple(
-        Match(described[query].item.id, by_row[row].id, float(score))
+        Match(queries[query].id, by_row[row].id, float(score))
         for query, row, score in zip(best.query_rows.tolist(), best.reference_rows.tolist(), best.scores, strict=True)
         if row in by_row  # another process may have removed it since the search
     )
     return MatchReport(
         matches,
-        {image.item.id: image.item for image in described},
+        {query.id: query for query in queries},
         {reference.id: reference for reference in by_row.values()},
-        tuple(skipped),
+        skipped,
     )
 
 
