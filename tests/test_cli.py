@@ -282,7 +282,7 @@ def test_the_demonstration_on_a_folder(run, tmp_path, folder_of_pictures) -> Non
     code, printed, _ = run("demo", "--images", pictures, "--out", out, "--json")
     assert code == 0
     assert 0 <= json.loads(printed)["micro_average_precision"] <= 1
-    assert sum(edit["copies"] for edit in json.loads(printed)["by_edit"].values()) == 72
+    assert sum(edit["copies"] for edit in json.loads(printed)["by_edit"].values()) == 84
     for name in ("report.html", "matches.csv", "ground_truth.csv", "curve.png"):
         assert (out / name).stat().st_size > 100
     code, printed, _ = run("demo", "--images", pictures, "--out", out)

@@ -39,7 +39,7 @@ class UnreadableImageError(InvalidDataError):
     ----------
     code : str
         Why, as a stable word: ``missing``, ``not-permitted``, ``empty``, ``too-many-bytes``, ``too-many-pixels``,
-        ``not-an-image``, ``format-not-allowed``, ``truncated``, ``damaged``.
+        ``not-an-image``, ``truncated``, ``damaged``.
     """
 
     def __init__(self, code: str, message: str) -> None:

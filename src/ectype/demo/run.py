@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ectype.collection import Collection
-from ectype.demo.edits import EDITS
 from ectype.descriptors.extraction import OnProgress
 from ectype.errors import InvalidDataError, UnreadableImageError
 from ectype.evaluation import Evaluation, evaluate, plot_precision_recall, read_ground_truth, write_matches
@@ -20,8 +21,25 @@ from ectype.images import ImageItem, decode_image, list_images
 from ectype.matching import MatchReport, match_images
 from ectype.reports import Annotation, Heading, data_uri, write_match_report
 from ectype.storage import storage_error
+from ectype.transformations import KINDS, Edit, Materials, Recipe
 from ectype.types import SkippedImage
 
+EDITS = (
+    "crop",
+    "rotate",
+    "quarter_turn",
+    "hflip",
+    "grayscale",
+    "ig_filter",
+    "blur",
+    "encoding_quality",
+    "random_noise",
+    "overlay_text",
+    "overlay_emoji",
+    "overlay_onto_screenshot",
+    "overlay_onto_image",
+    "screen_photo",
+)
 FEWEST_PHOTOGRAPHS = 4
 _MOST_PHOTOGRAPHS = 400
 _MOST_QUERIES = 400
@@ -135,24 +153,25 @@ def _prepare(out: Path) -> None:
 def _make_queries(
     references: Sequence[ImageItem], others: Sequence[ImageItem], folder: Path, rng: random.Random
 ) -> Iterator[_Query]:
-    edits = list(EDITS)
-    plan = [(item, edit, True) for item in references for edit in edits]
-    plan += [(item, edit, False) for item in others for edit in edits]
+    plan = [(item, edit, True) for item in references for edit in EDITS]
+    plan += [(item, edit, False) for item in others for edit in EDITS]
     rng.shuffle(plan)
     for number, (item, edit, is_copy) in enumerate(plan[:_MOST_QUERIES]):
         query = _Query(f"query-{number:04d}", edit, item, is_copy)
         try:
-            image, other = (_open(source) for source in (item, rng.choice(others)))
+            pixels = _open(item)
         except UnreadableImageError:  # a distractor that can't be read; a reference would have been skipped before
             continue
-        EDITS[edit](image, rng, other).save(folder / f"{query.id}.jpg", quality=90)
+        drawn = KINDS[edit].sample(np.random.default_rng(number), (pixels.shape[1], pixels.shape[0]))
+        edited = Recipe((Edit(edit, drawn),)).apply(pixels, Materials())
+        Image.fromarray(edited.pixels).save(folder / f"{query.id}.jpg", quality=90)
         yield query
 
 
-def _open(item: ImageItem) -> Image.Image:
+def _open(item: ImageItem) -> NDArray[np.uint8]:
     image = Image.fromarray(decode_image(item.read(), at_least=_SIDE))
     image.thumbnail((_SIDE, _SIDE))
-    return image
+    return np.asarray(image)
 
 
 def _write_truth(path: Path, queries: Sequence[_Query]) -> None:

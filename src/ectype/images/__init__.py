@@ -1,6 +1,7 @@
 """Reading images: finding them, and decoding them safely."""
 
-from ectype.images.decoding import FORMATS, decode_image, read_bytes, read_image
+from ectype.images.decoding import FORMATS, decode_image, read_image
+from ectype.images.files import read_bytes
 from ectype.images.limits import DEFAULT_LIMITS, ImageLimits
 from ectype.images.sources import IMAGE_SUFFIXES, ImageItem, list_images
 

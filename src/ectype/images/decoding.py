@@ -5,22 +5,25 @@ from __future__ import annotations
 import io
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from ectype.errors import UnreadableImageError
+from ectype.errors import UnreadableImageError, UsageError
 from ectype.images import jpeg
+from ectype.images.colour import to_rgb
+from ectype.images.files import check_size, looks_like_image, read_bytes
 from ectype.images.limits import DEFAULT_LIMITS, ImageLimits
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 """What is read (JPEG with its multi-picture form MPO); anything else Pillow knows stays unopened."""
 
-_WHITE = (255, 255, 255)
-_opening = threading.Lock()  # Pillow's bomb limit and the warning filters are global
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # of the TIFF specification
 
 
 def read_image(
@@ -47,37 +50,6 @@ def read_image(
     return decode_image(read_bytes(path, limits), limits=limits, at_least=at_least)
 
 
-def read_bytes(path: str | Path, limits: ImageLimits = DEFAULT_LIMITS) -> bytes:
-    """Read a file whole, if its size is within the limits.
-
-    Raises
-    ------
-    UnreadableImageError
-        It is missing, not permitted, empty or too large.
-    """
-    try:
-        with open(path, "rb") as file:
-            data = file.read(limits.max_bytes + 1)
-    except FileNotFoundError:
-        raise UnreadableImageError("missing", "there is no such file") from None
-    except IsADirectoryError:
-        raise UnreadableImageError("not-an-image", "this is a folder, not a file") from None
-    except PermissionError:
-        raise UnreadableImageError("not-permitted", "no permission to read the file") from None
-    except OSError as error:
-        raise UnreadableImageError("damaged", f"the disk could not read it: {error.strerror}") from error
-    check_size(len(data), limits)
-    return data
-
-
-def check_size(size: int, limits: ImageLimits) -> None:
-    """Raise `UnreadableImageError` for a file of no bytes or of more than the limit."""
-    if size == 0:
-        raise UnreadableImageError("empty", "the file has no bytes")
-    if size > limits.max_bytes:
-        raise UnreadableImageError("too-many-bytes", f"the file is larger than the limit of {limits.max_bytes:,} bytes")
-
-
 def decode_image(
     data: bytes, *, limits: ImageLimits = DEFAULT_LIMITS, at_least: int | None = None
 ) -> NDArray[np.uint8]:
@@ -101,71 +73,76 @@ def decode_image(
     Raises
     ------
     UnreadableImageError
+    UsageError
+        `at_least` is not positive.
     """
+    if at_least is not None and at_least < 1:
+        raise UsageError(f"at_least is a number of pixels from 1 on, not {at_least}")
     check_size(len(data), limits)
     if data.startswith(jpeg.SIGNATURE) and (header := jpeg.read_header(data)) is not None:
-        _check_pixels(header.width, header.height, limits)
+        _check_pixels((header.width, header.height), limits)
+        if header.scans > jpeg.MAX_SCANS:
+            raise UnreadableImageError("damaged", f"more than {jpeg.MAX_SCANS} scans; such a JPEG only wastes time")
         pixels = jpeg.decode(data, header, at_least)
         if pixels is not None:
             return pixels
     return _decode_with_pillow(data, limits, at_least)
 
 
-def _check_pixels(width: int, height: int, limits: ImageLimits) -> None:
+def _check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
     if width * height > limits.max_pixels:
         raise UnreadableImageError(
-            "too-many-pixels", f"{width} x {height} pixels are more than the limit of {limits.max_pixels:,}"
+            "too-many-pixels",
+            f"{width} x {height} pixels are more than the limit; to read it, raise max-pixels ({limits.max_pixels:,})",
         )
 
 
 def _decode_with_pillow(data: bytes, limits: ImageLimits, at_least: int | None) -> NDArray[np.uint8]:
-    image = _open(data, limits)
-    _check_pixels(*image.size, limits)
-    if at_least is not None and image.format in ("JPEG", "MPO"):
-        image.draft(None, (at_least, at_least))
-    try:
-        image.load()
-        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
-    except MemoryError:
-        raise UnreadableImageError("too-many-pixels", "there is not enough memory to decode it") from None
-    except Exception as error:  # decoders raise whatever their format makes them raise
-        code = "truncated" if "truncated" in str(error).lower() else "damaged"
-        raise UnreadableImageError(code, f"{image.format} data can't be decoded: {error}") from error
-
-
-def _open(data: bytes, limits: ImageLimits) -> Image.Image:
     _register_formats()
-    with _opening, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limits.max_pixels
+    with _settings.allowing(limits.max_pixels):
         try:
-            return Image.open(io.BytesIO(data), formats=FORMATS)
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise UnreadableImageError(
-                "too-many-pixels", f"its header states more pixels than the limit of {limits.max_pixels:,}"
-            ) from None
-        except UnidentifiedImageError:
-            raise UnreadableImageError(*_why_unidentified(data)) from None
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            tile = _tile_size(image)
         except Exception as error:
-            raise UnreadableImageError("damaged", f"its header can't be read: {error}") from error
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+            raise _why_not_opened(data, error, limits) from error
+        _check_pixels(image.size, limits)
+        _check_pixels(tile, limits)
+        try:
+            if at_least is not None and image.format in ("JPEG", "MPO"):  # of HEIF, this would take the thumbnail
+                image.draft(None, (at_least, at_least))
+            image.load()  # which turns TIFF and HEIF: they state no orientation afterwards
+            orientation = jpeg.exif_orientation(image.info.get("exif") or b"")
+            return jpeg.orient(np.asarray(to_rgb(image)), orientation)
+        except MemoryError:
+            raise UnreadableImageError("too-many-pixels", "there is not enough memory to decode it") from None
+        except Exception as error:  # decoders raise whatever their format makes them raise
+            raise _failure(f"{image.format} data can't be decoded", error) from error
 
 
-def _why_unidentified(data: bytes) -> tuple[str, str]:
+def _tile_size(image: Image.Image) -> tuple[int, int]:
+    """Size of a TIFF's tiles, which may be larger than the picture; each is decoded whole."""
+    tags = getattr(image, "tag_v2", {})
+    return int(tags.get(_TILE_WIDTH, 1)), int(tags.get(_TILE_LENGTH, 1))
+
+
+def _why_not_opened(data: bytes, error: Exception, limits: ImageLimits) -> UnreadableImageError:
+    if isinstance(error, Image.DecompressionBombError):
+        return UnreadableImageError(
+            "too-many-pixels", f"its header states far more pixels than the limit of {limits.max_pixels:,}"
+        )
+    if not isinstance(error, UnidentifiedImageError):
+        return _failure("its header is incomplete or damaged", error)
     if looks_like_image(data):
-        return "damaged", "it begins like an image, but its header can't be read"
-    return "not-an-image", f"its content is none of {', '.join(FORMATS)}"
+        return UnreadableImageError("damaged", "its header is incomplete, damaged or of an unusual kind")
+    return UnreadableImageError("not-an-image", f"its content is none of {', '.join(FORMATS)}")
 
 
-def looks_like_image(start: bytes) -> bool:
-    """Whether a file that begins with `start` (32 bytes are enough) has the signature of a format that is read."""
-    return (
-        start.startswith((jpeg.SIGNATURE, b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*"))
-        or (start.startswith(b"BM") and start[6:10] == bytes(4))
-        or (start.startswith(b"RIFF") and start[8:12] == b"WEBP")
-        or (start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1"))
-    )
+def _failure(what: str, error: Exception) -> UnreadableImageError:
+    """The error of a decoder, in one line; the decoders have no types that tell a short file from a wrong one."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    is_short = any(word in reason.lower() for word in ("truncated", "end of file"))
+    return UnreadableImageError("truncated" if is_short else "damaged", f"{what}: {reason}")
 
 
 @cache
@@ -175,26 +152,35 @@ def _register_formats() -> None:
     pillow_heif.register_heif_opener()
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _scale_to_8_bits(image)
-    if image.mode == "LAB":
-        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, *profiles, outputMode="RGB") or image.convert("RGB")
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer).convert("RGB")
-    return image.convert("RGB")
+class _SharedSettings:
+    """What all threads share and decoding has to change: Pillow's bomb limit and Python's warning filters.
+
+    The first thread to decode sets them, the last one puts them back. In between the bomb limit is the highest that
+    any of them asked for: it only keeps Pillow from reserving memory while it opens a file, each thread's own limit
+    is checked afterwards. Pillow's warnings are left out since whatever is wrong with an image is in its error.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._before = ExitStack()
+
+    @contextmanager
+    def allowing(self, pixels: int) -> Iterator[None]:
+        with self._lock:
+            if self._threads == 0:
+                self._before.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                self._before.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+            self._threads += 1
+            Image.MAX_IMAGE_PIXELS = max(pixels, Image.MAX_IMAGE_PIXELS or 0)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads -= 1
+                if self._threads == 0:
+                    self._before.close()
 
 
-def _scale_to_8_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits, 32 bits or floating point: scaled by the range its type can hold, never clipped."""
-    grey = np.asarray(image).astype(np.float64)
-    finite = grey[np.isfinite(grey)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and high <= 65535):
-        low, high = 0.0, 65535.0
-    elif image.mode == "F" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    scaled = np.nan_to_num((grey - low) * (255 / max(high - low, 1e-12)), nan=0.0, posinf=255.0, neginf=0.0)
-    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8)).convert("RGB")
+_settings = _SharedSettings()

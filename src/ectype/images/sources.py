@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
+import re
+import stat
 import sys
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from ectype.errors import DuplicateIdError, InvalidDataError, UnreadableImageError, UsageError
-from ectype.images.decoding import check_size, looks_like_image, read_bytes
+from ectype.errors import DuplicateIdError, InvalidDataError, UsageError
+from ectype.images.files import check_size, looks_like_image, read_bytes
 from ectype.images.limits import DEFAULT_LIMITS, ImageLimits
+from ectype.images.lists import LIST_SUFFIXES, read_list
 
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heif .hif".split()
 )
-LIST_SUFFIXES = frozenset({".txt", ".csv", ".jsonl"})
 STANDARD_INPUT = "-"
 
 IdRule = Literal["name", "path"]
+
+_PACKED_SUFFIXES = frozenset(".tgz .tbz2 .txz .gz .bz2 .xz .zst .zip .7z .rar".split())
+_TAR_MEMBER = re.compile(r"(.+?\.tar)::(.+)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,16 @@ class ImageItem:
     ----------
     id : str
     location : str
-        Where its bytes are: a path, or ``archive.tar::member``.
+        Where its bytes are: a path, or ``archive.tar::member``. What is not UTF-8 in a file name is written as an
+        escape such as ``\\udce9``.
     metadata : mapping
         What a list says of it besides id and path, as JSON values.
     span : (int, int) or None
         Offset and size of its bytes in the archive, for a member of a tar shard.
     content : bytes or None
         Its bytes, for an image from standard input.
+    file : str or None
+        The file to open, where that is not `location`: the archive, or a name that is not UTF-8.
     """
 
     id: str
@@ -48,19 +54,22 @@ class ImageItem:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     span: tuple[int, int] | None = None
     content: bytes | None = field(default=None, repr=False)
+    file: str | None = None
 
     @classmethod
     def at(cls, id: str, location: str) -> ImageItem | None:
         """The image at a location that was stored earlier; None if it is not there any more, or a URL."""
-        archive, separator, member = location.partition("::")
-        if not separator:
-            return cls(id, location) if os.path.isfile(location) else None
-        try:
-            with tarfile.open(archive, "r:") as opened:
-                found = opened.getmember(member)
-                return cls(id, location, span=(found.offset_data, found.size))
-        except (OSError, KeyError, tarfile.TarError):
+        if os.path.isfile(location):
+            return cls(id, location)
+        if (member := _TAR_MEMBER.fullmatch(location)) is None:
             return None
+        archive, name = member.groups()
+        try:
+            found = os.stat(archive)
+            span = _spans_in_tar(archive, (found.st_mtime_ns, found.st_size)).get(name)
+        except (OSError, ValueError, InvalidDataError):
+            return None
+        return None if span is None else cls(id, location, span=span, file=archive)
 
     def read(self, limits: ImageLimits = DEFAULT_LIMITS) -> bytes:
         """The bytes of the image file.
@@ -72,19 +81,7 @@ class ImageItem:
         if self.content is not None:
             check_size(len(self.content), limits)
             return self.content
-        if self.span is None:
-            return read_bytes(self.location, limits)
-        offset, size = self.span
-        check_size(size, limits)
-        try:
-            with open(self.location.split("::", 1)[0], "rb") as file:
-                file.seek(offset)
-                data = file.read(size)
-        except OSError as error:
-            raise UnreadableImageError("damaged", f"the archive can't be read: {error.strerror}") from error
-        if len(data) < size:
-            raise UnreadableImageError("truncated", "the archive ends before this member does")
-        return data
+        return read_bytes(self.file or self.location, limits, self.span)
 
 
 def list_images(
@@ -95,7 +92,8 @@ def list_images(
     Parameters
     ----------
     inputs : iterable of str or Path
-        Each is an image file; a folder, searched with all its subfolders; a ``.tar`` archive; a list
+        Each is an image file; a folder, searched with all its subfolders, linked ones too, for files that have the
+        extension or the first bytes of an image and are not hidden; a ``.tar`` archive, searched likewise; a list
         (``.txt``: a path a line, then optionally a tab and an id; ``.csv`` with a header or ``.jsonl``: ``path``,
         optionally ``id``, and anything else as metadata; paths are relative to the list); or ``-`` for standard
         input, which holds either one image or such a ``.txt`` list, relative to the current folder.
@@ -108,31 +106,33 @@ def list_images(
     Returns
     -------
     list of ImageItem
-        A file that is named twice is returned once.
+        A file that is named twice with one id is returned once.
 
     Raises
     ------
     UsageError
         An input does not exist, or none was given.
     InvalidDataError
-        An input holds no image, or a list or archive can't be read.
+        An input holds no image, or a folder, list or archive can't be read.
     DuplicateIdError
         Two images have one id.
     """
     unique: dict[str, ImageItem] = {}
-    given = list(inputs)
+    given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     if not given:
         raise UsageError("no images given; name files, folders, .tar archives or lists, or - for standard input")
     for name in given:
-        before = len(unique)
-        seen_before = False
+        is_empty = True
         for item in _expand(str(name), ids, standard_input):
+            is_empty = False
             known = unique.setdefault(item.id, item)
             if known is not item:
                 _refuse_if_different(known, item)
-                seen_before = True
-        if len(unique) == before and not seen_before:
-            raise InvalidDataError(f"no images in {name}; Ectype looks for {', '.join(sorted(IMAGE_SUFFIXES))}")
+        if is_empty:
+            raise InvalidDataError(
+                f"no images in {_printable(str(name))}; "
+                f"Ectype looks for {', '.join(sorted(IMAGE_SUFFIXES))} and for the first bytes of such files"
+            )
     return list(unique.values())
 
 
@@ -146,71 +146,114 @@ def _refuse_if_different(known: ImageItem, item: ImageItem) -> None:
 
 def _expand(name: str, ids: IdRule, standard_input: BinaryIO | None) -> Iterator[ImageItem]:
     if name == STANDARD_INPUT:
-        yield from _from_standard_input(standard_input or sys.stdin.buffer, ids)
+        yield from _from_standard_input(standard_input or getattr(sys.stdin, "buffer", None), ids)
         return
-    path = Path(name)
-    if not path.exists():
-        raise UsageError(f"{name}: there is no such file or folder")
     try:
-        if path.is_dir():
-            yield from _from_folder(path, ids)
-        elif path.suffix.lower() == ".tar":
-            yield from _from_tar(path, ids)
-        elif path.suffix.lower() in LIST_SUFFIXES:
-            yield from _from_list(path.read_bytes(), path.suffix.lower(), path.parent, str(path), ids)
-        elif tarfile.is_tarfile(path):
-            raise InvalidDataError(
-                f"{name}: compressed archives can't be read in place; unpack it to a .tar or a folder"
-            )
-        else:
-            yield _item(path, path.name, ids)
-    except PermissionError as error:
-        raise InvalidDataError(f"{error.filename or name}: no permission to read it") from error
+        yield from _from_path(name, ids)
+    except OSError as error:
+        where = _printable(str(error.filename or name))
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise UsageError(f"{where}: there is no such file or folder") from None
+        raise InvalidDataError(f"{where}: it can't be read: {error.strerror}") from error
+
+
+def _from_path(name: str, ids: IdRule) -> Iterator[ImageItem]:
+    found = os.stat(name)  # not of the Path, which takes "" for the current folder
+    path, shown = Path(name), _printable(name)
+    suffix = path.suffix.lower()
+    if stat.S_ISDIR(found.st_mode):
+        yield from _from_folder(path, ids)
+    elif suffix == ".tar":
+        for member, span in _spans_in_tar(str(path), (found.st_mtime_ns, found.st_size)).items():
+            yield ImageItem(_id_of(member, ids), f"{shown}::{member}", span=span, file=str(path))
+    elif suffix in LIST_SUFFIXES:
+        yield from _from_list(path.read_bytes(), suffix, path.parent, shown, ids)
+    elif suffix in _PACKED_SUFFIXES:
+        raise InvalidDataError(f"{shown}: compressed archives can't be read in place; unpack it to a .tar or a folder")
+    else:
+        yield _item(path, path.name, ids)
 
 
 def _item(path: Path, below: str, ids: IdRule) -> ImageItem:
-    return ImageItem(_id_of(below, ids), str(path))
+    location = _printable(str(path))
+    return ImageItem(_id_of(below, ids), location, file=None if location == str(path) else str(path))
 
 
 def _id_of(below: str, ids: IdRule) -> str:
     """The id of an image at `below`, its path under the folder, archive or list that was named."""
-    pure = Path(below)
-    return pure.stem if ids == "name" else pure.with_suffix("").as_posix()
+    pure = Path(_printable(below))
+    return pure.stem if ids == "name" else (pure.parent / pure.stem).as_posix()
+
+
+def _printable(name: str) -> str:
+    """A file name that can be stored and printed: bytes in it that are not UTF-8 become escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _from_folder(folder: Path, ids: IdRule) -> Iterator[ImageItem]:
     def refuse(error: OSError) -> None:
-        raise InvalidDataError(f"{error.filename}: the folder can't be read: {error.strerror}")
+        raise error
 
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders.sort()
-        for file in sorted(files):
+    visited = set()
+    for parent, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in visited:  # through a link, perhaps to a folder above
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        for file in sorted(name for name in files if not _is_hidden(name)):
             path = Path(parent, file)
-            if not file.startswith(".") and (path.suffix.lower() in IMAGE_SUFFIXES or _has_signature(path)):
+            if path.suffix.lower() in IMAGE_SUFFIXES or _has_signature(path):
                 yield _item(path, os.path.relpath(path, folder), ids)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def _has_signature(path: Path) -> bool:
     """Banks that name files by their digest have no extensions: then the content decides."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+            return False
         with open(path, "rb") as file:
-            return path.is_file() and looks_like_image(file.read(32))
+            return looks_like_image(file.read(32))
+    except PermissionError:  # it may be one, so it must not be left out in silence: reading it will say why
+        return True
     except OSError:
         return False
 
 
-def _from_tar(path: Path, ids: IdRule) -> Iterator[ImageItem]:
+@lru_cache(maxsize=1)
+def _spans_in_tar(archive: str, version: tuple[int, int]) -> dict[str, tuple[int, int]]:
+    """Offset and size of each image in an uncompressed tar; `version` tells when the cached answer is outdated.
+
+    Of members with one name the last counts, as it does for tar.
+    """
+    spans: dict[str, tuple[int, int]] = {}
     try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                name = member.name
-                if member.isfile() and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                    yield ImageItem(_id_of(name, ids), f"{path}::{name}", span=(member.offset_data, member.size))
-    except tarfile.TarError as error:
-        raise InvalidDataError(f"{path}: not a readable uncompressed tar archive: {error}") from error
+        with open(archive, "rb") as file, tarfile.open(fileobj=file, mode="r:") as opened:
+            members = {_printable(member.name): member for member in opened}
+            file.seek(opened.offset)
+            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile stops there without a word
+                raise tarfile.ReadError(f"damaged at byte {opened.offset}, so what comes after can't be found")
+            for name, member in members.items():
+                if member.islnk():  # a second name for the bytes of another member
+                    member = members.get(_printable(member.linkname), member)
+                if not member.isreg() or _is_hidden(os.path.basename(name)):
+                    continue
+                file.seek(member.offset_data)
+                if Path(name).suffix.lower() in IMAGE_SUFFIXES or looks_like_image(file.read(32)):
+                    spans[name] = member.offset_data, member.size
+    except (tarfile.TarError, ValueError, OverflowError) as error:  # all of which tarfile raises for damaged archives
+        raise InvalidDataError(f"{_printable(archive)}: not a readable uncompressed tar archive: {error}") from error
+    return spans
 
 
-def _from_standard_input(stream: BinaryIO, ids: IdRule) -> Iterator[ImageItem]:
+def _from_standard_input(stream: BinaryIO | None, ids: IdRule) -> Iterator[ImageItem]:
+    if stream is None:
+        raise UsageError("there is no standard input to read images from")
     data = stream.read()
     if looks_like_image(data[:32]):
         yield ImageItem("stdin", STANDARD_INPUT, content=data)
@@ -219,44 +262,6 @@ def _from_standard_input(stream: BinaryIO, ids: IdRule) -> Iterator[ImageItem]:
 
 
 def _from_list(data: bytes, suffix: str, folder: Path, name: str, ids: IdRule) -> Iterator[ImageItem]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidDataError(f"{name}: a list must be UTF-8 text; byte {error.start} is not") from error
-    for line, row in _rows(text, suffix, name):
-        path = row.pop("path", None)
-        given = row.pop("id", None)
-        if not isinstance(path, str) or not path:
-            raise InvalidDataError(f"{name}, line {line}: no path; each entry needs one")
-        if given is not None and not isinstance(given, str | int):
-            raise InvalidDataError(f"{name}, line {line}: an id is a text, not {given!r}")
-        yield ImageItem(str(given) if given not in (None, "") else _id_of(path, ids), str(folder / path), row)
-
-
-def _rows(text: str, suffix: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number and fields of each entry of a list."""
-    if suffix == ".csv":
-        reader = csv.DictReader(io.StringIO(text))
-        if "path" not in (reader.fieldnames or ()):
-            raise InvalidDataError(f"{name}: its first line must name the columns, one of them 'path'")
-        for row in reader:
-            yield reader.line_num, {key: value for key, value in row.items() if key and value not in (None, "")}
-        return
-    for line, content in enumerate(text.splitlines(), 1):
-        if not content.strip():
-            continue
-        if suffix == ".txt":
-            path, _, given = content.partition("\t")
-            yield line, {"path": path.strip(), "id": given.strip()}
-        else:
-            yield line, _json_row(content, f"{name}, line {line}")
-
-
-def _json_row(content: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(content)
-    except ValueError as error:
-        raise InvalidDataError(f"{where}: not JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise InvalidDataError(f"{where}: each line must be a JSON object")
-    return row
+    for row in read_list(data, suffix, name):
+        item = _item(folder / row.path, row.path, ids)
+        yield replace(item, id=_printable(row.id) if row.id else item.id, metadata=row.metadata)
