@@ -84,7 +84,7 @@ def test_an_empty_collection_matches_nothing(tmp_path, folder_of_pictures, model
 
 
 def test_another_model_is_refused(collection, folder_of_pictures) -> None:
-    with pytest.raises(ModelMismatchError, match="described by thumbnail .* not by other"):
+    with pytest.raises(ModelMismatchError, match=r"described by thumbnail .* not by other"):
         match_images(collection, list_images([folder_of_pictures(1)]), ThumbnailModel("other"))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from ectype.descriptors import ModelCard
 from ectype.descriptors.preprocessing import square
 from ectype.errors import UnreadableImageError
 from ectype.images import decode_image, list_images
 from ectype_training.descriptor_head import Descriptor, GeM, fit_whitening
 from ectype_training.efficientnet_lite import EfficientNetLite0
-from ectype_training.onnx_export import agreement, export
+from ectype_training.onnx_export import MEAN, STD, Identity, export
 
-SIZE, DIMENSION, MEAN, STD, BATCH = 224, 256, 127.0, 128.0, 32
+SIZE, DIMENSION, BATCH = 224, 256, 32
 
 DESCRIPTION = """\
 The baseline, which a model trained for copy detection is to replace. EfficientNet-Lite0 with ImageNet weights, GeM \
@@ -59,28 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     whitening = fit_whitening(np.concatenate(features), DIMENSION, strength=1.0)
 
     descriptor = Descriptor(backbone, pooling, whitening, MEAN, STD)
-    path = options.out / "model.onnx"
-    card = ModelCard(
-        name="efficientnet-lite0-gem-pca",
-        version="1",
-        sha256=export(descriptor, SIZE, path),
-        input_size=SIZE,
-        input_type="uint8",
-        input_layout="nhwc",
-        resize="square",
-        mean=(MEAN, MEAN, MEAN),
-        std=(STD, STD, STD),
-        dimension=DIMENSION,
-        bfloat16=True,
-        licence="Apache-2.0",
-        description=DESCRIPTION.format(count=len(images), sources=options.sources),
-    )
-    samples = np.stack(images[:: len(images) // 256])
-    lowest = agreement(descriptor, path, card, samples)
-    print(f"lowest cosine to PyTorch, in bfloat16 if this processor has it: {lowest:.6f}")
-    card = replace(card, bfloat16=lowest >= 0.999)
-    print(f"lowest cosine to PyTorch, as the card allows: {agreement(descriptor, path, card, samples):.6f}")
-    path.with_suffix(".json").write_text(card.to_json(), "utf-8")
+    description = DESCRIPTION.format(count=len(images), sources=options.sources)
+    identity = Identity("efficientnet-lite0-gem-pca", "1", "Apache-2.0", description)
+    export(descriptor, identity, np.stack(images[:: max(1, len(images) // 256)]), options.out)
 
 
 def load(folders: Sequence[str], count: int) -> Iterator[NDArray[np.uint8]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +11,87 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from ectype.descriptors import ModelCard, OnnxModel
-from ectype_training.descriptor_head import Descriptor
 
 _SMALL = 1024  # parameters; biases stay as they are
 
 
-def export(descriptor: Descriptor, size: int, path: Path) -> str:
-    """Write a descriptor for uint8 images (n, size, size, 3) as ONNX; returns the file's sha256.
+MEAN, STD = 127.0, 128.0
+"""How pixel values are normalised, inside the graph: as EfficientNet-Lite's own weights expect it."""
+
+LOWEST_COSINE = 0.999
+"""To what PyTorch says, for bfloat16 to be allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a card says of a model for people."""
+
+    name: str
+    version: str
+    licence: str
+    description: str
+
+
+def export(model: nn.Module, identity: Identity, samples: NDArray[np.uint8], folder: Path) -> ModelCard:
+    """Write a descriptor model as ``model.onnx`` and ``model.json``.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Takes uint8 images (n, s, s, 3), gives unit float32 rows (n, d).
+    identity : Identity
+    samples : ndarray of uint8, shape (m, s, s, 3)
+        Photographs on which the file is compared with PyTorch.
+    folder : Path
+
+    Returns
+    -------
+    ModelCard
+        It allows bfloat16 only if the samples' descriptors keep a cosine of 0.999 to PyTorch's.
+    """
+    path = folder / "model.onnx"
+    size = samples.shape[1]
+    with torch.inference_mode():
+        expected = model.eval()(torch.from_numpy(samples)).numpy()
+    digest = _write_onnx(model, size, path)
+    card = ModelCard(
+        name=identity.name,
+        version=identity.version,
+        sha256=digest,
+        input_size=size,
+        input_type="uint8",
+        input_layout="nhwc",
+        resize="square",
+        mean=(MEAN, MEAN, MEAN),
+        std=(STD, STD, STD),
+        dimension=expected.shape[1],
+        bfloat16=True,
+        licence=identity.licence,
+        description=identity.description,
+    )
+    lowest = _lowest_cosine(path, card, samples, expected)
+    print(f"lowest cosine to PyTorch, in bfloat16 if this processor has it: {lowest:.6f}")
+    card = replace(card, bfloat16=lowest >= LOWEST_COSINE)
+    print(f"lowest cosine to PyTorch, as the card allows: {_lowest_cosine(path, card, samples, expected):.6f}")
+    path.with_suffix(".json").write_text(card.to_json(), "utf-8")
+    return card
+
+
+def _lowest_cosine(path: Path, card: ModelCard, samples: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
+    return float((OnnxModel(path, card).describe(list(samples)) * expected).sum(axis=1).min())
+
+
+def _write_onnx(model: nn.Module, size: int, path: Path) -> str:
+    """Write the graph and return the file's sha256.
 
     Weights are stored as float16 and widened when the file is loaded: half the size, and computing stays float32.
     """
-    example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     torch.onnx.export(
-        descriptor.eval(),
-        (example,),
+        model,
+        (torch.zeros(1, size, size, 3, dtype=torch.uint8),),
         str(path),
         dynamo=False,
         input_names=["images"],
@@ -33,10 +99,10 @@ def export(descriptor: Descriptor, size: int, path: Path) -> str:
         dynamic_axes={"images": {0: "n"}, "descriptors": {0: "n"}},
         opset_version=17,
     )
-    model = onnx.load(path)
-    _store_weights_as_float16(model)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
+    graph = onnx.load(path)
+    _store_weights_as_float16(graph)
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -52,11 +118,3 @@ def _store_weights_as_float16(model: onnx.ModelProto) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-
-
-def agreement(descriptor: Descriptor, path: Path, card: ModelCard, images: NDArray[np.uint8]) -> float:
-    """The lowest cosine between PyTorch's and Ectype's descriptors of images (n, size, size, 3)."""
-    with torch.inference_mode():
-        expected = descriptor.eval()(torch.from_numpy(images)).numpy()
-    found = OnnxModel(path, card).describe(list(images))
-    return float((expected * found).sum(axis=1).min())
