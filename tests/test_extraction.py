@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import draw_picture
 
+from conftest import draw_picture
 from ectype.descriptors import (
     DescribedImage,
     OnnxModel,

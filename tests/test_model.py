@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_picture
 
+from conftest import draw_picture
 from ectype.demo import packaged_photographs
 from ectype.descriptors import ModelCard, OnnxModel, load_model, read_card
 from ectype.descriptors.preprocessing import RESIZE_RULES

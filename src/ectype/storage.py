@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ectype.errors import StorageError
@@ -19,18 +18,19 @@ _REASONS = {
     errno.EROFS: "the file system is read-only; choose another place",
     errno.EACCES: "no permission to write there; choose another place or change the permission",
     errno.EPERM: "no permission to write there; choose another place or change the permission",
-    errno.EFBIG: "the file would become larger than this system allows",
+    errno.EFBIG: "the file would become larger than is allowed here; raise the limit, or choose another place",
     errno.ENOENT: "its folder does not exist; create it first",
-    errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.ENOTDIR: "a part of its path is a file, not a folder; choose another place",
+    errno.EEXIST: "a file of this name is there; choose another name",
+    errno.EISDIR: "a folder of this name is there; choose another name",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 
 
 def storage_error(path: str | Path, error: OSError) -> StorageError:
     """An `OSError` of writing, as an error that says what to do."""
-    stated = re.search(r"errno = (\d+)", str(error))  # HDF5 gives the number in its message only
-    number = error.errno or (int(stated[1]) if stated else 0)
-    reason = _REASONS.get(number, error.strerror or str(error))
-    return StorageError(f"{path}: can't be written: {reason}")
+    other = f"{error.strerror or error}; see to the disk and run the same command again"
+    return StorageError(f"{path}: can't be written: {_REASONS.get(error.errno or 0, other)}")
 
 
 @contextmanager
@@ -43,21 +43,26 @@ def replacing(path: str | Path) -> Iterator[Path]:
         The disk refused. What stood at `path` before still does.
     """
     path = Path(path)
-    temporary: Path | None = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-        os.close(descriptor)
-        temporary = Path(name)
         yield temporary
-        _flush_to_disk(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
+        flush_to_disk(temporary)
         os.replace(temporary, path)
-        _flush_to_disk(path.parent)
+        flush_to_disk(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def check_folder_of(path: str | Path) -> None:
+    """Raise `StorageError` unless the folder of a file that is to be written is there and writable."""
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise storage_error(path, FileNotFoundError(errno.ENOENT, ""))
+    if not os.access(folder, os.W_OK):
+        raise storage_error(path, PermissionError(errno.EACCES, ""))
 
 
 def write_json(path: str | Path, content: object) -> None:
@@ -72,13 +77,8 @@ def write_json(path: str | Path, content: object) -> None:
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current
-
-
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Have a file, or the names in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

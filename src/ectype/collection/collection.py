@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -14,21 +12,28 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from ectype.collection.schema import FORMAT, create_database
-from ectype.collection.snapshot import read_snapshot, write_snapshot
-from ectype.collection.store import NewImage, Reference, Store
-from ectype.descriptors import DescribedImage, DescriptorModel, StorableModel, describe_items, load_model
+from ectype.collection.adding import conflict_message, refuse_repeated_ids, taken_meanwhile, to_new_image
+from ectype.collection.cached_index import CachedIndex
+from ectype.collection.folder import DATABASE, INDEX, MODEL, make_folder
+from ectype.collection.records import Reference
+from ectype.collection.store import Store
+from ectype.descriptors import DescribedImage, DescriptorModel, describe_items, load_model
 from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import RuntimeName
-from ectype.errors import CollectionError, DuplicateIdError, ModelMismatchError, UnreadableImageError, UsageError
+from ectype.errors import (
+    CollectionError,
+    DuplicateIdError,
+    InvalidDataError,
+    ModelError,
+    ModelMismatchError,
+    StorageError,
+    UnreadableImageError,
+    UsageError,
+)
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits
-from ectype.indexes import FaissIndex
-from ectype.storage import storage_error
 from ectype.types import Neighbours, SkippedImage, check_vectors
 
-DATABASE, MODEL, INDEX = "collection.sqlite", "model", "index"
 IMAGES_A_TRANSACTION = 256
-_STALE_ROWS, _STALE_SHARE = 1000, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +74,20 @@ class Collection:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        if not self.folder.exists():
+        try:
+            there, is_collection = self.folder.exists(), (self.folder / DATABASE).is_file()
+        except OSError as error:
+            raise StorageError(f"{folder}: can't be read ({error.strerror}); change the permission") from error
+        if not there:
             raise UsageError(
                 f"{folder}: there is no such collection; make one with `ectype collection create {folder}`"
             )
-        if not (self.folder / DATABASE).is_file():
+        if not is_collection:
             raise CollectionError(
                 f"{folder}: not a collection (it has no {DATABASE}); `ectype collection create` makes one"
             )
         self._store = Store(self.folder / DATABASE)
-        self._index: FaissIndex | None = None
-        self._index_generation = 0
-        self._snapshot_generation = 0
+        self._index = CachedIndex(self._store, self.folder / INDEX)
 
     @classmethod
     def create(cls, folder: str | Path, model: DescriptorModel | None = None) -> Collection:
@@ -100,35 +107,11 @@ class Collection:
         StorageError
             The disk refuses.
         """
-        folder = Path(folder)
-        model = model or load_model()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            names = {entry.name for entry in folder.iterdir()}
-            if DATABASE in names:
-                raise CollectionError(f"{folder}: is a collection already; add to it, or choose another folder")
-            if names - {MODEL, f".{DATABASE}.new"}:  # left by a creation that was cut short
-                raise CollectionError(f"{folder}: holds other files; a collection needs a folder of its own")
-            if isinstance(model, StorableModel):
-                (folder / MODEL).mkdir(exist_ok=True)
-                model.save(folder / MODEL)
-            unfinished = folder / f".{DATABASE}.new"
-            unfinished.unlink(missing_ok=True)
-            meta = {
-                "format": FORMAT,
-                "generation": "0",
-                "fingerprint": model.fingerprint,
-                "dimension": str(model.dimension),
-                "model": model.name,
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            }
-            create_database(unfinished, meta)
-            os.replace(unfinished, folder / DATABASE)
-        except OSError as error:
-            raise storage_error(folder, error) from error
+        make_folder(Path(folder), model or load_model())
         return cls(folder)
 
     def close(self) -> None:
+        self._index.close()
         self._store.close()
 
     def __enter__(self) -> Collection:
@@ -171,18 +154,31 @@ class Collection:
         ModelMismatchError
             It is another one than the collection was made with.
         """
-        model = load_model(self.folder / MODEL, runtime=runtime)
-        self.check_model(model)
+        folder = self.folder / MODEL
+        if not folder.is_dir():
+            raise ModelError(
+                f"{folder}: the collection keeps no model here; give the one it was made with, {self._made_with}"
+            )
+        model = load_model(folder, runtime=runtime)
+        if model.fingerprint != self.fingerprint:
+            raise ModelMismatchError(
+                f"{folder}: holds {_title(model.name, model.fingerprint)}, but the images were described by "
+                f"{self._made_with}; put that model back"
+            )
         return model
 
     def check_model(self, model: DescriptorModel) -> None:
         """Raise `ModelMismatchError` unless `model` made this collection's descriptors."""
         if model.fingerprint != self.fingerprint:
             raise ModelMismatchError(
-                f"{self.folder}: its images were described by {self.meta['model']} ({self.fingerprint[:12]}), not by "
-                f"{model.name} ({model.fingerprint[:12]}), and scores of two models do not compare; leave the model "
+                f"{self.folder}: its images were described by {self._made_with}, not by "
+                f"{_title(model.name, model.fingerprint)}, and scores of two models do not compare; leave the model "
                 "out to take the collection's own, or create a new collection"
             )
+
+    @property
+    def _made_with(self) -> str:
+        return _title(self.meta["model"], self.fingerprint)
 
     def add(
         self,
@@ -212,7 +208,7 @@ class Collection:
         Raises
         ------
         DuplicateIdError
-            An id is taken by an image with other content; nothing was stored.
+            Two of the images have one id, or an id is taken by an image with other content; nothing was stored.
         ModelMismatchError
         StorageError
             The disk refuses; all batches before are stored.
@@ -221,27 +217,32 @@ class Collection:
         self.check_model(model)
         new, changed, unchanged, skipped = self._sort_out(items, limits)
         if changed and not replace:
-            raise DuplicateIdError(_conflict_message(self.folder, changed))
+            raise DuplicateIdError(conflict_message(self.folder, changed))
         if on_progress is not None and unchanged + len(skipped):
             on_progress(unchanged + len(skipped))
-        stored = 0
+        added = replaced = 0
         results = describe_items(new + [item for item, _ in changed], model, limits=limits, on_progress=on_progress)
         while batch := list(islice(results, IMAGES_A_TRANSACTION)):
             described = [result for result in batch if isinstance(result, DescribedImage)]
             skipped += [result for result in batch if isinstance(result, SkippedImage)]
-            refused = self._store.insert([_to_new_image(image) for image in described], replace=replace)
-            skipped += [_taken_meanwhile(image, refused) for image in described if image.item.id in refused]
-            stored += len(described) - len(refused)
-        self._save_index_if_stale()
-        lost = {row.id for row in skipped}
-        replaced = sum(item.id not in lost for item, _ in changed)
-        return AddReport(stored - replaced, unchanged, replaced, tuple(skipped))
+            insertion = self._store.insert([to_new_image(image) for image in described], replace=replace)
+            added += insertion.added
+            replaced += insertion.replaced
+            for image in described:  # what another process has added meanwhile
+                owner = insertion.kept.get(image.item.id)
+                if owner is not None and owner.sha256 == image.sha256.hex():
+                    unchanged += 1
+                elif owner is not None:
+                    skipped.append(taken_meanwhile(image.item, owner))
+        self._index.rebuild_if_stale()
+        return AddReport(added, unchanged, replaced, tuple(skipped))
 
     def _sort_out(
         self, items: Sequence[ImageItem], limits: ImageLimits
     ) -> tuple[list[ImageItem], list[tuple[ImageItem, Reference]], int, list[SkippedImage]]:
         """New items, items whose id is taken by other content (with the owner), unchanged ones, unreadable ones."""
-        known = self._store.by_id([item.id for item in items])
+        refuse_repeated_ids(items)
+        known = self._store.by_id(item.id for item in items)
         new, changed, skipped, unchanged = [], [], [], 0
         for item in items:
             if item.id not in known:
@@ -267,7 +268,7 @@ class Collection:
             The ids that were there. Unknown ones are passed over.
         """
         removed = self._store.remove(ids)
-        self._save_index_if_stale()
+        self._index.rebuild_if_stale()
         return removed
 
     def references(self, rows: Iterable[int]) -> dict[int, Reference]:
@@ -290,37 +291,11 @@ class Collection:
             Ordered by query row, then score from high to low; `references` names the rows.
         """
         check_vectors(vectors, self._store.dimension)
-        return self._up_to_date_index().search(vectors, limit)
-
-    def _up_to_date_index(self) -> FaissIndex:
-        if self._index is None:
-            self._index = FaissIndex(self._store.dimension)
-            snapshot = read_snapshot(self.folder / INDEX, self.fingerprint, self._store.dimension)
-            if snapshot is not None and snapshot.generation <= self._store.generation():
-                self._index.add(snapshot.rows, snapshot.vectors)
-                self._index_generation = self._snapshot_generation = snapshot.generation
-        if self._index_generation != self._store.generation():
-            changes = self._store.changes_since(self._index_generation)
-            self._index.remove(changes.removed)
-            self._index.add(changes.added, changes.vectors)
-            self._index_generation = changes.generation
-        return self._index
+        return self._index.up_to_date().search(vectors, limit)
 
     def rebuild(self) -> None:
         """Write the search index anew from the database."""
-        self._index = None
-        changes = self._store.changes_since(0)
-        try:
-            write_snapshot(self.folder / INDEX, self.fingerprint, changes.generation, changes.added, changes.vectors)
-        except OSError as error:
-            raise storage_error(self.folder / INDEX, error) from error
-
-    def _save_index_if_stale(self) -> None:
-        snapshot = read_snapshot(self.folder / INDEX, self.fingerprint, self._store.dimension)
-        indexed = len(snapshot.rows) if snapshot is not None else 0
-        behind = self._store.count_since(snapshot.generation if snapshot is not None else 0)
-        if behind > max(_STALE_ROWS, _STALE_SHARE * indexed):
-            self.rebuild()
+        self._index.rebuild()
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the collection, in sentences; empty if it is sound.
@@ -328,41 +303,15 @@ class Collection:
         A missing or outdated index is nothing wrong: it is brought up to date at the next search.
         """
         found = self._store.problems()
-        snapshot = read_snapshot(self.folder / INDEX, self.fingerprint, self._store.dimension)
-        if snapshot is not None and not snapshot.is_intact():
-            found.append("the search index is damaged; `ectype collection rebuild` writes it anew")
-        elif snapshot is not None and not found:
-            found += self._index_problems()
+        if not found:  # else there is nothing to compare with
+            found += self._index.problems()
+        if (self.folder / MODEL).exists():
+            try:
+                self.load_model()
+            except InvalidDataError as error:
+                found.append(str(error))
         return found
 
-    def _index_problems(self) -> list[str]:
-        self._index = None
-        truth = self._store.changes_since(0)
-        rows, vectors = self._up_to_date_index().content()
-        order = np.argsort(rows)
-        if np.array_equal(rows[order], truth.added) and np.array_equal(vectors[order], truth.vectors):
-            return []
-        return ["the search index differs from the database; `ectype collection rebuild` writes it anew"]
 
-
-def _to_new_image(image: DescribedImage) -> NewImage:
-    metadata = dict(image.item.metadata)
-    location = str(metadata.pop("url", os.path.abspath(image.item.location)))
-    return NewImage(image.item.id, image.sha256, location, metadata, image.vector)
-
-
-def _taken_meanwhile(image: DescribedImage, refused: Mapping[str, Reference]) -> SkippedImage:
-    owner = refused[image.item.id]
-    reason = f"another process has added {owner.location} with this id meanwhile"
-    return SkippedImage(image.item.id, image.item.location, "duplicate-id", reason)
-
-
-def _conflict_message(folder: Path, changed: Sequence[tuple[ImageItem, Reference]]) -> str:
-    shown = [f"  {item.id!r}: {item.location} and, in the collection, {owner.location}" for item, owner in changed[:10]]
-    if len(changed) > 10:
-        shown.append(f"  and {len(changed) - 10} more")
-    return (
-        f"{folder}: nothing was added, since {len(changed)} ids are taken by images with other content:\n"
-        + "\n".join(shown)
-        + "\nrename the files, give ids in a list, or exchange the stored images with --replace"
-    )
+def _title(name: str, fingerprint: str) -> str:
+    return f"{name} ({fingerprint[:12]})"

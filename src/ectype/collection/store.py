@@ -4,74 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ectype.collection import schema
-from ectype.errors import CollectionError
+from ectype.collection.records import Changes, Insertion, NewImage, Reference, Stamp
+from ectype.errors import CollectionError, InvalidDataError
+from ectype.types import check_vectors
 
 _VARIABLES = 500  # SQLite's oldest limit on parameters of one statement is 999
 _ROWS_A_BLOCK = 65536
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """An image of a collection.
-
-    Attributes
-    ----------
-    row : int
-        Its number, never used twice.
-    id : str
-    sha256 : str
-        Of the file's bytes, in hexadecimal.
-    location : str
-        Path or URL.
-    metadata : mapping
-        JSON values.
-    """
-
-    row: int
-    id: str
-    sha256: str
-    location: str
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NewImage:
-    """An image to be stored; `vector` is float32 (d,), of unit length."""
-
-    id: str
-    sha256: bytes
-    location: str
-    metadata: Mapping[str, Any]
-    vector: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Changes:
-    """What happened since some generation: rows that are gone, and rows that came and are still there.
-
-    Attributes
-    ----------
-    generation : int
-        The newest.
-    removed : ndarray of int64, shape (r,)
-    added : ndarray of int64, shape (n,)
-    vectors : ndarray of float16, shape (n, d)
-        Of the added rows.
-    """
-
-    generation: int
-    removed: NDArray[np.int64]
-    added: NDArray[np.int64]
-    vectors: NDArray[np.float16]
+_COLUMNS = "row, id, sha256, location, metadata"
 
 
 class Store:
@@ -85,82 +32,117 @@ class Store:
     Raises
     ------
     CollectionError
-        It is no collection's database, or of a newer format.
+        It is no collection's database, or of another format.
     StorageError
         The disk refuses.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with schema.clear_errors(path):
-            self._connection = schema.connect(path)
-            try:
+        self._connect()
+        try:
+            with self._working():
                 meta = dict(self._connection.execute("SELECT key, value FROM meta"))
-            except BaseException:
-                self._connection.close()
-                raise
-        if meta.get("format") != schema.FORMAT:
+            if meta.get("format") != schema.FORMAT:
+                raise CollectionError(
+                    f"{path}: has format {meta.get('format')!r}, this version of Ectype reads {schema.FORMAT}; "
+                    "use the version that made it"
+                )
+            numbers = str(meta.get("dimension")).isdecimal() and str(meta.pop("generation", None)).isdecimal()
+            if not numbers or not {"fingerprint", "model"} <= set(meta):
+                raise schema.unsound(path, "its table meta lacks an entry, or has a wrong one")
+        except BaseException:
             self.close()
-            raise CollectionError(
-                f"{path}: has format {meta.get('format')!r}, this version of Ectype reads {schema.FORMAT}; "
-                "use the version that made it"
-            )
+            raise
         self.meta: Mapping[str, str] = meta
         self.dimension = int(meta["dimension"])
+
+    def _connect(self) -> None:
+        state = schema.file_state(self._path)
+        with schema.clear_errors(self._path):
+            self._connection, unchanging = schema.connect(self._path)
+        self._state = state if unchanging else None  # to be compared before each use
 
     def close(self) -> None:
         self._connection.close()
 
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """For everything that is done with the connection."""
+        if self._state not in (None, schema.file_state(self._path)) and not self._connection.in_transaction:
+            self.close()  # another user has written
+            self._connect()
+        with schema.clear_errors(self._path):
+            yield
+
+    @contextmanager
+    def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        """Make the calls inside one transaction, during which no other process writes."""
+        with self._working(), schema.transaction(self._connection, kind):
+            yield
+
     def generation(self) -> int:
         """Grows by one with every transaction that changes the images."""
-        with schema.clear_errors(self._path):
-            return self._generation()
-
-    def _generation(self) -> int:
-        return int(self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+        with self._working():
+            return int(self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
 
     def _next_generation(self) -> int:
-        new = self._generation() + 1
+        new = self.generation() + 1
         self._connection.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (str(new),))
         return new
 
     def __len__(self) -> int:
-        with schema.clear_errors(self._path):
-            return int(self._connection.execute("SELECT count(*) FROM images").fetchone()[0])
+        return self._count("images")
 
-    def insert(self, images: Sequence[NewImage], *, replace: bool = False) -> dict[str, Reference]:
+    def insert(self, images: Sequence[NewImage], *, replace: bool = False) -> Insertion:
         """Store images in one transaction.
 
         Parameters
         ----------
         images : sequence of NewImage
+            No two of one id.
         replace : bool
-            Whether an image takes the place of one with its id.
+            Whether an image takes the place of one with its id and other content.
 
-        Returns
-        -------
-        dict of str to Reference
-            The images that were not stored since another has their id, with that other.
+        Raises
+        ------
+        InvalidDataError
+            A vector or metadata can't be stored; no image was.
         """
-        with schema.clear_errors(self._path), schema.transaction(self._connection):
-            taken = {known.id: known for known in self._select_by_id([image.id for image in images])}
-            new = [image for image in images if replace or image.id not in taken]
+        if not images:
+            return Insertion(0, 0, {})
+        vectors = np.stack([image.vector for image in images])
+        check_vectors(vectors, self.dimension)
+        rows = [
+            (image.id, image.sha256, image.location, _to_json(image), vector.tobytes())
+            for image, vector in zip(images, vectors.astype("<f2"), strict=True)
+        ]
+        with self.transaction():
+            known = self.by_id(image.id for image in images)
+            kept = {
+                name: known[name]
+                for name, digest, *_ in rows
+                if name in known and (not replace or known[name].sha256 == digest.hex())
+            }
+            new = [row for row in rows if row[0] not in kept]
+            outdated = [known[name].row for name, *_ in new if name in known]
             if new:
                 generation = self._next_generation()
-                self._delete([taken[image.id].row for image in new if image.id in taken], generation)
+                self._delete(outdated, generation)
                 self._connection.executemany(
                     "INSERT INTO images (id, sha256, location, metadata, vector, generation) VALUES (?, ?, ?, ?, ?, ?)",
-                    (_to_row(image, generation) for image in new),
+                    ((*row, generation) for row in new),
                 )
-        return {} if replace else taken
+        return Insertion(len(new) - len(outdated), len(outdated), kept)
 
     def remove(self, ids: Iterable[str]) -> list[str]:
         """Remove images in one transaction; returns the ids that were there."""
-        with schema.clear_errors(self._path), schema.transaction(self._connection):
-            found = self._select_by_id(list(dict.fromkeys(ids)))
+        wanted = list(dict.fromkeys(ids))
+        with self.transaction():
+            found = self.by_id(wanted)
             if found:
-                self._delete([reference.row for reference in found], self._next_generation())
-        return [reference.id for reference in found]
+                self._delete([reference.row for reference in found.values()], self._next_generation())
+        return [name for name in wanted if name in found]
 
     def _delete(self, rows: Sequence[int], generation: int) -> None:
         self._connection.executemany("DELETE FROM images WHERE row = ?", ((row,) for row in rows))
@@ -168,111 +150,124 @@ class Store:
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Reference]:
         """The images with these ids, by id; unknown ids are left out."""
-        with schema.clear_errors(self._path):
-            return {reference.id: reference for reference in self._select_by_id(list(ids))}
+        return {reference.id: reference for reference in self._select("id", list(ids))}
 
     def by_row(self, rows: Iterable[int]) -> dict[int, Reference]:
         """The images with these row numbers, by row; unknown ones are left out."""
-        with schema.clear_errors(self._path):
-            return {reference.row: reference for reference in self._select("row", list(rows))}
+        return {reference.row: reference for reference in self._select("row", [int(row) for row in rows])}
+
+    def _select(self, column: str, values: Sequence[str] | Sequence[int]) -> Iterator[Reference]:
+        with self._working():
+            for start in range(0, len(values), _VARIABLES):
+                part = values[start : start + _VARIABLES]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT {_COLUMNS} FROM images WHERE {column} IN ({marks})"
+                yield from map(self._to_reference, self._connection.execute(query, part))
 
     def __iter__(self) -> Iterator[Reference]:
         """All images, in the order they were added."""
-        with schema.clear_errors(self._path):
-            yield from map(
-                _to_reference,
-                self._connection.execute("SELECT row, id, sha256, location, metadata FROM images ORDER BY row"),
-            )
+        with self._working():
+            yield from map(self._to_reference, self._connection.execute(f"SELECT {_COLUMNS} FROM images ORDER BY row"))
 
-    def _select_by_id(self, ids: Sequence[str]) -> list[Reference]:
-        return self._select("id", ids)
-
-    def _select(self, column: str, values: Sequence[str] | Sequence[int]) -> list[Reference]:
-        found: list[Reference] = []
-        for start in range(0, len(values), _VARIABLES):
-            part = values[start : start + _VARIABLES]
-            marks = ",".join("?" * len(part))
-            found += map(
-                _to_reference,
-                self._connection.execute(
-                    f"SELECT row, id, sha256, location, metadata FROM images WHERE {column} IN ({marks})", part
-                ),
-            )
-        return found
+    def _to_reference(self, row: tuple[int, str, bytes, str, str]) -> Reference:
+        number, name, sha256, location, metadata = row
+        try:
+            return Reference(number, name, sha256.hex(), location, json.loads(metadata))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise schema.unsound(self._path, f"image {name!r} has a wrong digest or wrong metadata") from error
 
     def changes_since(self, generation: int) -> Changes:
         """What changed after a generation, as one consistent view; from the beginning with generation 0."""
-        with schema.clear_errors(self._path), schema.transaction(self._connection, "DEFERRED"):
-            removed = [
-                row
-                for (row,) in self._connection.execute("SELECT row FROM removals WHERE generation > ?", (generation,))
-            ]
+        with self.transaction("DEFERRED"):
+            removed = self._connection.execute(
+                "SELECT row FROM removals WHERE generation > ?", (generation,)
+            ).fetchall()
+            count = self._count("images", generation)
+            rows, vectors = np.empty(count, np.int64), np.empty((count, self.dimension), np.float16)
             cursor = self._connection.execute(
-                "SELECT row, vector FROM images WHERE generation > ? ORDER BY row", (generation,)
+                # In the order of the index on generations: only what changed is read. It is the order of rows, too.
+                "SELECT row, vector FROM images WHERE generation > ? ORDER BY generation, row",
+                (generation,),
             )
-            rows: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-            vectors: list[NDArray[np.float16]] = [np.empty((0, self.dimension), np.float16)]
-            while block := list(islice(cursor, _ROWS_A_BLOCK)):
-                rows.append(np.fromiter((row for row, _ in block), np.int64, len(block)))
-                vectors.append(self._decode(b"".join(vector for _, vector in block), len(block)))
-            return Changes(
-                self._generation(), np.array(removed, np.int64), np.concatenate(rows), np.concatenate(vectors)
-            )
+            for start in range(0, count, _ROWS_A_BLOCK):
+                end = min(start + _ROWS_A_BLOCK, count)
+                block = cursor.fetchmany(end - start)
+                if len(block) < end - start:
+                    raise schema.unsound(self._path, "its index counts more images than there are")
+                rows[start:end] = [row for row, _ in block]
+                vectors[start:end] = self._decode([vector for _, vector in block])
+            if not np.isfinite(vectors).all():
+                raise schema.unsound(self._path, "a vector is not finite")
+            return Changes(self.generation(), np.array(removed, np.int64).reshape(-1), rows, vectors)
 
     def count_since(self, generation: int) -> int:
         """How many rows came or went after a generation."""
-        with schema.clear_errors(self._path):
-            return sum(
-                int(
-                    self._connection.execute(
-                        f"SELECT count(*) FROM {table} WHERE generation > ?", (generation,)
-                    ).fetchone()[0]
-                )
-                for table in ("images", "removals")
-            )
+        with self.transaction("DEFERRED"):
+            return self._count("images", generation) + self._count("removals", generation)
 
-    def _decode(self, content: bytes, count: int) -> NDArray[np.float16]:
-        if len(content) != count * self.dimension * 2:
-            raise CollectionError(f"{self._path}: a vector has a wrong size; run `ectype collection check`")
-        return np.frombuffer(content, "<f2").reshape(count, self.dimension)
+    def _count(self, table: str, generation: int = 0) -> int:
+        with self._working():
+            query = f"SELECT count(*) FROM {table} WHERE generation > ?"
+            return int(self._connection.execute(query, (generation,)).fetchone()[0])
+
+    def _decode(self, vectors: Sequence[bytes]) -> NDArray[np.float16]:
+        size = 2 * self.dimension
+        if not all(isinstance(vector, bytes) and len(vector) == size for vector in vectors):
+            raise schema.unsound(self._path, "a vector has a wrong size")
+        return np.frombuffer(b"".join(vectors), "<f2").reshape(len(vectors), self.dimension)
+
+    def stamp(self) -> Stamp | None:
+        """Of the index that was last written for this database."""
+        with self._working():
+            row = self._connection.execute("SELECT generation, images, checksum FROM snapshot").fetchone()
+            return Stamp(*row) if row else None
+
+    def set_stamp(self, stamp: Stamp) -> None:
+        with self.transaction():
+            self._connection.execute("DELETE FROM snapshot")
+            self._connection.execute(
+                "INSERT INTO snapshot VALUES (?, ?, ?)", (stamp.generation, stamp.images, stamp.checksum)
+            )
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the database, in sentences; empty if it is sound."""
-        with schema.clear_errors(self._path):
-            found = [
-                f"SQLite: {line}" for (line,) in self._connection.execute("PRAGMA integrity_check") if line != "ok"
-            ]
-            newest = self._generation()
-            sized = 2 * self.dimension
+        try:
+            with self.transaction("DEFERRED"):
+                found = [
+                    f"SQLite: {line}" for (line,) in self._connection.execute("PRAGMA integrity_check") if line != "ok"
+                ]
+                return found or self._wrong_images()
+        except CollectionError as error:  # so damaged that SQLite gave up
+            return [str(error)]
+
+    def _wrong_images(self) -> list[str]:
+        sized = 2 * self.dimension
+        found = [
+            f"image {name!r} {sentence}"
             for sentence, condition in (
-                ("has a vector of a wrong size", f"length(vector) != {sized}"),
-                ("has a digest of a wrong size", "length(sha256) != 32"),
+                ("has a vector of a wrong size", f"typeof(vector) != 'blob' OR length(vector) != {sized}"),
+                ("has a digest of a wrong size", "typeof(sha256) != 'blob' OR length(sha256) != 32"),
                 ("has metadata that are no JSON", "NOT json_valid(metadata)"),
-                ("is newer than the collection", f"generation > {newest}"),
-                ("is listed as removed", "row IN (SELECT row FROM removals)"),
-            ):
-                for (name,) in self._connection.execute(f"SELECT id FROM images WHERE {condition}"):
-                    found.append(f"image {name!r} {sentence}")
-            if not any("wrong size" in problem for problem in found):
-                found += self._vector_problems()
-        return found
-
-    def _vector_problems(self) -> list[str]:
-        found = []
-        cursor = self._connection.execute("SELECT id, vector FROM images")
+                ("is of a time that the collection never had", f"generation NOT BETWEEN 1 AND {self.generation()}"),
+                ("has the number of an image that was removed", "row IN (SELECT row FROM removals)"),
+            )
+            for (name,) in self._connection.execute(f"SELECT id FROM images WHERE {condition}")
+        ]
+        cursor = self._connection.execute(
+            f"SELECT id, vector FROM images WHERE typeof(vector) = 'blob' AND length(vector) = {sized}"
+        )
         while block := list(islice(cursor, _ROWS_A_BLOCK)):
-            vectors = self._decode(b"".join(vector for _, vector in block), len(block)).astype(np.float32)
-            lengths = np.linalg.norm(vectors, axis=1)
-            for position in np.flatnonzero(~(np.abs(lengths - 1) < 5e-3)):
-                found.append(f"image {block[position][0]!r} has a vector of length {lengths[position]:.4g}, not 1")
+            with np.errstate(invalid="ignore"):  # for vectors that are not finite
+                lengths = np.linalg.norm(self._decode([vector for _, vector in block]).astype(np.float32), axis=1)
+            found += [
+                f"image {block[position][0]!r} has a vector of length {lengths[position]:.4g}, not 1"
+                for position in np.flatnonzero(~(np.abs(lengths - 1) < 5e-3))
+            ]
         return found
 
 
-def _to_row(image: NewImage, generation: int) -> tuple[str, bytes, str, str, bytes, int]:
-    metadata = json.dumps(dict(image.metadata), ensure_ascii=False)
-    return image.id, image.sha256, image.location, metadata, image.vector.astype("<f2").tobytes(), generation
-
-
-def _to_reference(row: tuple[int, str, bytes, str, str]) -> Reference:
-    number, name, sha256, location, metadata = row
-    return Reference(number, name, sha256.hex(), location, json.loads(metadata))
+def _to_json(image: NewImage) -> str:
+    try:
+        return json.dumps(dict(image.metadata), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidDataError(f"image {image.id!r}: its metadata can't be stored as JSON: {error}") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,9 @@ from numpy.typing import NDArray
 from ectype.errors import InvalidDataError
 from ectype.storage import replacing
 from ectype.types import DescriptorSet
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def write_descriptors(path: str | Path, descriptors: DescriptorSet) -> None:
@@ -36,14 +41,45 @@ def write_blocks(
     import h5py
 
     names = np.array([name.encode() for name in ids], dtype=np.bytes_) if ids else np.empty(0, "S1")
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["fingerprint"] = fingerprint
-        file.create_dataset("image_names", data=names)
-        vectors = file.create_dataset("vectors", shape, np.float32)
-        start = 0
-        for block in blocks:
-            vectors[start : start + len(block)] = block
-            start += len(block)
+    with replacing(path) as temporary, _PatientFile(temporary, "w+b") as disk:
+        with h5py.File(disk, "w") as file:
+            file.attrs["fingerprint"] = fingerprint
+            file.create_dataset("image_names", data=names)
+            vectors = file.create_dataset("vectors", shape, np.float32)
+            start = 0
+            for block in blocks:
+                vectors[start : start + len(block)] = block
+                start += len(block)
+                if disk.error is not None:
+                    break
+        if disk.error is not None:
+            raise disk.error
+
+
+class _PatientFile(io.FileIO):
+    """A file that takes whatever is written to it, and keeps the error if the disk refuses.
+
+    HDF5 does not recover from a write that fails: it can't even close the file, and says so again and again.
+    """
+
+    error: OSError | None = None
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        rest = memoryview(content).cast("B")
+        size = len(rest)
+        while self.error is None and len(rest):
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
 
 
 def read_descriptors(path: str | Path) -> DescriptorSet:

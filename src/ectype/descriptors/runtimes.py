@@ -69,7 +69,9 @@ def open_runtime(
     except ImportError as error:
         raise MissingPackageError(f"the runtime {name} is not installed: pip install {name}") from error
     except (RuntimeError, ValueError, OSError) as error:
-        raise ModelError(f"{path}: {name} can't run it with an input of {example.dtype} {example.shape}: {error}") from error
+        raise ModelError(
+            f"{path}: {name} can't run it with an input of {example.dtype} {example.shape}: {error}"
+        ) from error
 
 
 class OpenVinoRuntime:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 from ectype.descriptors.contract import DescriptorModel
 from ectype.descriptors.extraction import DescribedImage, OnProgress, describe_items
 from ectype.descriptors.files import write_blocks
+from ectype.errors import UsageError
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits
-from ectype.storage import replacing, storage_error
+from ectype.storage import flush_to_disk, replacing, storage_error
 from ectype.types import SkippedImage
 
 IMAGES_A_SHARD = 1024
@@ -58,9 +60,13 @@ def describe_to_file(
 
     Raises
     ------
+    UsageError
+        `shard_size` is below one.
     StorageError
         The disk refused. Finished shards are kept.
     """
+    if shard_size < 1:
+        raise UsageError(f"a shard needs at least one image, not {shard_size}")
     output = Path(output)
     parts = output.with_name(output.name + ".parts")
     try:
@@ -69,7 +75,13 @@ def describe_to_file(
         raise storage_error(parts, error) from error
     shards = [items[start : start + shard_size] for start in range(0, len(items), shard_size)]
     files = [_finish_shard(shard, model, parts, limits, on_progress) for shard in shards]
-    skipped = _merge(files, output, model)
+    whole = parts / output.name  # so that a killed run leaves nothing outside of this folder
+    skipped = _merge(files, whole, model)
+    try:
+        os.replace(whole, output)
+        flush_to_disk(output.parent)
+    except OSError as error:
+        raise storage_error(output, error) from error
     shutil.rmtree(parts, ignore_errors=True)
     return skipped
 
@@ -82,7 +94,7 @@ def _finish_shard(
     on_progress: OnProgress | None,
 ) -> Path:
     path = parts / f"{_key(shard, model, limits)}.npz"
-    if path.exists():
+    if _is_whole(path):
         if on_progress is not None:
             on_progress(len(shard))
         return path
@@ -98,13 +110,22 @@ def _finish_shard(
     return path
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether a shard is there and undamaged, by the checksums that NumPy's archives carry."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # there are many ways to fail on a damaged archive
+        return False
+
+
 def _key(shard: Sequence[ImageItem], model: DescriptorModel, limits: ImageLimits) -> str:
     state = [model.fingerprint, limits.max_bytes, limits.max_pixels]
     for item in shard:
         if item.content is not None:
             change: object = hashlib.sha256(item.content).hexdigest()
         else:
-            change = _size_and_time(item.location.split("::", 1)[0])
+            change = _size_and_time(item.file or item.location)
         state.append([item.id, item.location, item.span, change])
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32]
 

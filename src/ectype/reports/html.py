@@ -94,4 +94,6 @@ def _render(heading: Heading, rows: Sequence[_Row], total: int, skipped: Sequenc
 
     source = (resources.files("ectype.reports") / "matches.html").read_text("utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    return template.render(heading=heading, rows=rows, total=total, skipped=skipped, most=QUERIES_SHOWN, version=__version__)
+    return template.render(
+        heading=heading, rows=rows, total=total, skipped=skipped, most=QUERIES_SHOWN, version=__version__
+    )

@@ -1,0 +1,57 @@
+"""From images to rows of a collection, and the errors on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ectype.collection.records import NewImage, Reference
+from ectype.descriptors import DescribedImage
+from ectype.errors import DuplicateIdError
+from ectype.images import ImageItem
+from ectype.types import SkippedImage
+
+
+def to_new_image(image: DescribedImage) -> NewImage:
+    """What is stored of an image: a URL that a list gives of it takes the place of its path."""
+    metadata = dict(image.item.metadata)
+    location = str(metadata.pop("url", None) or _absolute(image.item))
+    return NewImage(image.item.id, image.sha256, location, metadata, image.vector)
+
+
+def _absolute(item: ImageItem) -> str:
+    if item.content is not None:
+        return item.location
+    if item.span is not None:  # the name of an archive's member must stay as it is
+        return os.path.join(os.getcwd(), item.location)
+    return os.path.abspath(item.location)
+
+
+def refuse_repeated_ids(items: Sequence[ImageItem]) -> None:
+    """Raise `DuplicateIdError` if two of the images have one id."""
+    first: dict[str, ImageItem] = {}
+    for item in items:
+        if first.setdefault(item.id, item) is not item:
+            raise DuplicateIdError(
+                f"two images have the id {item.id!r}: {first[item.id].location} and {item.location}; "
+                "every image needs an id of its own"
+            )
+
+
+def conflict_message(folder: Path, changed: Sequence[tuple[ImageItem, Reference]]) -> str:
+    """For images whose ids are taken, with the owners of these."""
+    shown = [f"  {item.id!r}: {item.location} and, in the collection, {owner.location}" for item, owner in changed[:10]]
+    if len(changed) > 10:
+        shown.append(f"  and {len(changed) - 10} more")
+    return (
+        f"{folder}: nothing was added, since {len(changed)} ids are taken by images with other content:\n"
+        + "\n".join(shown)
+        + "\nrename the files, give ids in a list, or exchange the stored images with --replace"
+    )
+
+
+def taken_meanwhile(item: ImageItem, owner: Reference) -> SkippedImage:
+    """The row of the skip report for an image whose id another process has taken since this one looked."""
+    reason = f"another process has added {owner.location} with this id meanwhile; give this one another"
+    return SkippedImage(item.id, item.location, "duplicate-id", reason)

@@ -1,0 +1,351 @@
+"""What the tests of everything that writes share: tiny pictures, what must be found, and processes that can be killed.
+
+Run as a script, this is a server that forks: a process costs milliseconds. It takes jobs, which are functions of this
+module, and says how each ended. Named points are reached by patching, in the child, what writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import io
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from PIL import Image
+
+from ectype.collection import Collection, cached_index
+from ectype.collection import collection as collection_module
+from ectype.collection.store import Store
+from ectype.descriptors import describe_to_file, shards
+from ectype.images import ImageItem
+from ectype.indexes import ExactIndex
+from ectype.testing import ThumbnailModel
+from ectype.types import Neighbours
+
+MODEL = ThumbnailModel()
+
+
+@functools.cache
+def picture_bytes(seed: int) -> bytes:
+    """A PNG file of 8 x 8 random pixels, so that no two have nearly the same descriptor."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+def picture_item(id: str, seed: int) -> ImageItem:
+    """A picture that lies in memory."""
+    return ImageItem(id, f"memory:{seed}", {"seed": seed}, content=picture_bytes(seed))
+
+
+@functools.cache
+def descriptor(seed: int) -> np.ndarray:
+    with Image.open(io.BytesIO(picture_bytes(seed))) as image:
+        return MODEL.describe([np.asarray(image)])[0]
+
+
+def brute_force(rows: Sequence[int], vectors: np.ndarray, queries: np.ndarray, limit: int) -> Neighbours:
+    exact = ExactIndex(vectors.shape[1])
+    exact.add(np.array(rows, np.int64), vectors)
+    return exact.search(queries, limit)
+
+
+def assert_holds(collection: Collection, expected: Mapping[str, int]) -> None:
+    """The collection has exactly the pictures `expected`, seeds by id; and searching it finds what brute force does."""
+    references = list(collection)
+    assert {reference.id: reference.metadata["seed"] for reference in references} == expected
+    assert len(collection) == len(expected)
+    for reference in references:
+        seed = expected[reference.id]
+        assert reference.sha256 == hashlib.sha256(picture_bytes(seed)).hexdigest()
+        assert reference.location == f"memory:{seed}"
+    assert_finds(collection, expected)
+
+
+def assert_finds(collection: Collection, expected: Mapping[str, int]) -> None:
+    """Searching the collection finds what brute force over the pictures `expected`, seeds by id, finds."""
+    rows = {reference.row: expected[reference.id] for reference in collection}
+    vectors = np.array([descriptor(seed) for seed in rows.values()], np.float32).reshape(-1, MODEL.dimension)
+    queries = np.array([descriptor(seed) for seed in [*list(rows.values())[:5], -1 % 2**32]], np.float32)
+    found, truth = collection.search(queries, 4), brute_force(list(rows), vectors, queries, 4)
+    assert found.query_rows.tolist() == truth.query_rows.tolist()
+    assert found.reference_rows.tolist() == truth.reference_rows.tolist()
+    assert found.scores.tolist() == truth.scores.tolist()
+
+
+@contextlib.contextmanager
+def small_batches() -> Iterator[None]:
+    """Four images a transaction, and an index on disk that is written anew every six."""
+    with (
+        mock.patch.object(collection_module, "IMAGES_A_TRANSACTION", 4),
+        mock.patch.object(cached_index, "_STALE_ROWS", 6),
+    ):
+        yield
+
+
+# What is reported by a child reaches the test before the child can be killed at a later point.
+_report: Callable[..., None] = lambda *words: None  # noqa: E731
+
+
+def grow(folder: str) -> None:
+    """Do everything that a collection can do; the same again after it was killed."""
+    with small_batches():
+        if not (Path(folder) / "collection.sqlite").exists():
+            Collection.create(folder, MODEL).close()
+            _report("created")
+        with Collection(folder) as collection:
+            collection.add([picture_item(f"a{number}", number) for number in range(14)], MODEL)
+            collection.remove([f"a{number}" for number in range(3, 10)])
+            collection.add([picture_item(f"b{number}", 100 + number) for number in range(4)], MODEL, replace=True)
+            collection.add([picture_item(f"b{number}", 200 + number) for number in range(1, 6)], MODEL, replace=True)
+            collection.rebuild()
+
+
+SHARD = 4
+DESCRIBED = [picture_item(f"image-{number}", 300 + number) for number in range(22)]
+
+
+def describe(output: str) -> None:
+    describe_to_file(DESCRIBED, MODEL, output, shard_size=SHARD)
+
+
+def keep_adding(folder: str, first: int, count: int, of_each: int) -> None:
+    """Add pictures a few at a time, each under its seed as id."""
+    with small_batches(), Collection(folder) as collection:
+        for start in range(first, first + count, of_each):
+            items = [picture_item(str(seed), seed) for seed in range(start, min(start + of_each, first + count))]
+            report = collection.add(items, MODEL)
+            _report("added", report.added, report.unchanged, len(report.skipped))
+
+
+def add_slowly(folder: str, first: int, count: int) -> None:
+    class SlowModel(ThumbnailModel):
+        def describe(self, images: Sequence[np.ndarray]) -> np.ndarray:
+            time.sleep(0.01)
+            return super().describe(images)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a process in the background may lack
+    with small_batches(), Collection(folder) as collection:
+        collection.add([picture_item(str(seed), seed) for seed in range(first, first + count)], SlowModel())
+
+
+def with_limit(bytes_a_file: int, job: str, *arguments: Any) -> None:
+    """Do a job with a limit on the sizes of files, as a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, bytes_a_file))
+    _JOBS[job](*arguments)
+
+
+def as_nobody(job: str, *arguments: Any) -> None:
+    """Do a job without the rights of the super-user."""
+    if os.getuid() == 0:
+        import faiss  # noqa: F401  # what is imported later may lie where only the super-user may read
+
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    _JOBS[job](*arguments)
+
+
+def read_slowly(folder: str, seeds: list[int], until: int) -> None:
+    """Search until a number of images is there; what is there must be found at any time."""
+    with Collection(folder) as collection:
+        _report("reading", len(collection))
+        while True:
+            count = len(collection)
+            found = collection.search(np.array([descriptor(seed) for seed in seeds], np.float32), 1)
+            names = collection.references(found.reference_rows)
+            _report("found", count, [names[row].id for row in found.reference_rows.tolist()], found.scores.tolist())
+            if count >= until:
+                return
+            time.sleep(0.01)
+
+
+def lock(folder: str) -> None:
+    """Begin to write, and never end."""
+    connection = sqlite3.connect(Path(folder) / "collection.sqlite", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    _report("locked")
+    time.sleep(600)
+
+
+_JOBS: dict[str, Callable[..., None]] = {
+    job.__name__: job
+    for job in (
+        grow,
+        describe,
+        keep_adding,
+        add_slowly,
+        with_limit,
+        as_nobody,
+        read_slowly,
+        lock,
+    )
+}
+
+
+def _watch(point: Callable[[str], None]) -> None:
+    """Have `point` called with a name wherever something is about to be written, half written or written."""
+
+    def around(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            point(f"before {name}")
+            result = function(*arguments, **options)
+            point(f"after {name}")
+            return result
+
+        return call
+
+    def by_halves(write: Callable[..., None], name: str) -> Callable[..., None]:
+        def call(file: Any, *arguments: Any, **options: Any) -> None:
+            whole = io.BytesIO()
+            write(whole, *arguments, **options)
+            content = whole.getvalue()
+            file.write(content[: len(content) // 2])
+            file.flush()
+            point(f"half of {name}")
+            file.write(content[len(content) // 2 :])
+
+        return call
+
+    def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = _connect(*arguments, **options)
+        connection.set_trace_callback(on_statement)
+        return connection
+
+    def on_statement(statement: str) -> None:
+        words = statement.split()
+        if words[0] not in ("SELECT", "PRAGMA", "--"):
+            point("before " + " ".join(words[:3]))
+
+    _connect, sqlite3.connect = sqlite3.connect, connect
+    for module, name in ((os, "replace"), (os, "fsync"), (os, "unlink"), (os, "rmdir"), (os, "mkdir")):
+        setattr(module, name, around(getattr(module, name), name))
+    np.save, np.savez = by_halves(np.save, "save"), by_halves(np.savez, "savez")
+    shards._vectors = around(shards._vectors, "a block of the merge")
+
+    def acknowledged(name: str) -> Callable[..., Any]:
+        method = around(getattr(Store, name), name)
+
+        def call(store: Store, given: Iterable[Any], **options: Any) -> Any:
+            given = list(given)
+            result = method(store, given, **options)
+            if name == "remove":
+                _report(name, result)
+            elif given:
+                _report(name, {image.id: image.metadata["seed"] for image in given})
+            return result
+
+        return call
+
+    Store.insert, Store.remove = acknowledged("insert"), acknowledged("remove")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its reports, the points it passed, whether it was killed, and the error otherwise."""
+
+    reports: list[Any]
+    points: list[str]
+    killed: bool
+    error: str
+    seconds: float
+
+
+class Driver:
+    """The server, as the tests see it. One job at a time."""
+
+    def __enter__(self) -> Driver:
+        self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def start(
+        self, job: str, *arguments: Any, at_point: int | None = None, after: float | None = None, watch: bool = False
+    ) -> None:
+        """Start a job, to be killed at the n-th point, or after some seconds."""
+        order = {"job": job, "arguments": arguments, "at_point": at_point, "after": after, "watch": watch}
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def next_line(self) -> tuple[str, Any]:
+        word, content = json.loads(self._process.stdout.readline())
+        return word, content
+
+    def finish(self) -> Outcome:
+        """Wait for the end of the job that was started."""
+        found: dict[str, Any] = {"points": [], "error": ""}
+        reports = []
+        while "end" not in found:
+            word, content = self.next_line()
+            if word == "report":
+                reports.append(content)
+            else:
+                found[word] = content
+        status, seconds = found["end"]
+        return Outcome(reports, found["points"], status == -signal.SIGKILL, found["error"], seconds)
+
+    def run(self, job: str, *arguments: Any, **options: Any) -> Outcome:
+        self.start(job, *arguments, **options)
+        return self.finish()
+
+
+def _serve() -> None:
+    for line in sys.stdin.buffer:
+        order = json.loads(line)
+        start = time.perf_counter()
+        child = os.fork()
+        if child == 0:
+            _obey(order)
+        _write("pid", child)
+        if order["after"] is not None:
+            time.sleep(order["after"])
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        _write("end", (os.waitstatus_to_exitcode(status), time.perf_counter() - start))
+
+
+def _write(word: str, content: object) -> None:
+    os.write(1, json.dumps((word, content)).encode() + b"\n")  # in one piece, since it is short
+
+
+def _obey(order: dict[str, Any]) -> None:
+    global _report
+    _report = lambda *words: _write("report", words)  # noqa: E731
+    points: list[str] = []
+
+    def point(name: str) -> None:
+        points.append(name)
+        if len(points) == order["at_point"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        if order["watch"] or order["at_point"] is not None:
+            _watch(point)
+        _JOBS[order["job"]](*order["arguments"])
+        if order["watch"]:
+            _write("points", points)
+    except BaseException:
+        _write("error", traceback.format_exc())
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,729 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import tarfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import draw_picture
+from ectype.collection import Collection, cached_index
+from ectype.collection.records import NewImage
+from ectype.collection.store import Store
+from ectype.descriptors import OnnxModel
+from ectype.errors import (
+    CollectionError,
+    DuplicateIdError,
+    InvalidDataError,
+    ModelError,
+    ModelMismatchError,
+    StorageError,
+    UsageError,
+)
+from ectype.images import ImageItem, list_images
+from ectype.indexes import FaissIndex
+from ectype.testing import ThumbnailModel
+from ectype.testing.conformance import unit_rows
+from kill_driver import (
+    MODEL,
+    Driver,
+    assert_finds,
+    assert_holds,
+    descriptor,
+    picture_bytes,
+    picture_item,
+    small_batches,
+)
+
+Pictures = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "collection"
+
+
+@pytest.fixture
+def collection(folder: Path) -> Iterator[Collection]:
+    """Empty."""
+    with Collection.create(folder, MODEL) as made:
+        yield made
+
+
+@pytest.fixture
+def filled(collection: Collection) -> Collection:
+    """Holds pictures "0" to "29", with an index on disk that is neither of the first nor of the newest images."""
+    add(collection, range(10))
+    add(collection, range(10, 20))
+    collection.remove(["3", "14"])
+    collection.rebuild()
+    add(collection, [3, 14, *range(20, 30)])
+    collection.remove(["5", "25"])
+    add(collection, [5, 25])
+    return collection
+
+
+THIRTY = {str(seed): seed for seed in range(30)}
+
+
+def add(collection: Collection, seeds: Sequence[int]) -> None:
+    """Pictures under their seeds as ids."""
+    report = collection.add([picture_item(str(seed), seed) for seed in seeds], MODEL)
+    assert report.added == len(seeds)
+
+
+def execute(folder: Path, statement: str, *values: object) -> None:
+    """Change the database of a collection behind its back."""
+    connection = sqlite3.connect(folder / "collection.sqlite")
+    with connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+# Creation
+
+
+@pytest.mark.parametrize("state", ["missing", "empty"])
+def test_a_collection_is_made_in_a_new_or_empty_folder(tmp_path: Path, state: str) -> None:
+    folder = tmp_path / "some" / "where"
+    if state == "empty":
+        folder.mkdir(parents=True)
+    with Collection.create(folder, MODEL) as made:
+        assert (len(made), list(made), made.generation, made.problems()) == (0, [], 0, [])
+        assert made.meta["model"] == "thumbnail"
+        assert (made.fingerprint, made.meta["dimension"]) == (MODEL.fingerprint, "193")
+        assert made.meta["created"].startswith("20")
+        assert len(made.search(descriptor(0)[None])) == 0
+    assert {entry.name for entry in folder.iterdir()} == {"collection.sqlite"}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "model", "index", ".hidden"])
+def test_a_folder_that_is_someone_elses_is_left_alone(folder: Path, name: str) -> None:
+    (folder / name).mkdir(parents=True)
+    with pytest.raises(CollectionError, match="holds other files; a collection needs a folder of its own"):
+        Collection.create(folder, MODEL)
+    assert [entry.name for entry in folder.iterdir()] == [name]
+
+
+def test_a_collection_is_not_made_twice(filled: Collection) -> None:
+    with pytest.raises(CollectionError, match="is a collection already"):
+        Collection.create(filled.folder, MODEL)
+    assert_holds(filled, THIRTY)
+
+
+def test_a_collection_is_not_made_in_place_of_a_file(folder: Path) -> None:
+    folder.write_text("mine")
+    with pytest.raises(StorageError, match="a file of this name is there; choose another"):
+        Collection.create(folder, MODEL)
+    with pytest.raises(CollectionError, match="not a collection"):
+        Collection(folder)
+    assert folder.read_text() == "mine"
+
+
+@pytest.mark.parametrize("remains", [(), ("model/model.onnx",), ("model/model.onnx", ".unfinished/collection.sqlite")])
+def test_a_creation_that_was_cut_short_can_be_repeated(folder: Path, remains: tuple[str, ...]) -> None:
+    (folder / ".unfinished").mkdir(parents=True)
+    for name in remains:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"half")
+    with Collection.create(folder, MODEL) as made:
+        add(made, range(3))
+    assert {entry.name for entry in folder.iterdir()} == {"collection.sqlite"}
+
+
+def test_what_is_no_collection_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no such collection; make one with"):
+        Collection(tmp_path / "gone")
+    with pytest.raises(CollectionError, match=r"not a collection \(it has no collection.sqlite\)"):
+        Collection(tmp_path)
+
+
+# Adding and removing
+
+
+def test_adding_again_changes_nothing(filled: Collection) -> None:
+    generation, content = filled.generation, list(filled)
+    report = filled.add([picture_item(name, seed) for name, seed in THIRTY.items()], MODEL)
+    assert (report.added, report.unchanged, report.replaced, report.skipped) == (0, 30, 0, ())
+    assert (filled.generation, list(filled)) == (generation, content)
+
+
+def test_an_image_is_exchanged_only_where_that_is_asked_for(filled: Collection) -> None:
+    items = [picture_item("new", 40), picture_item("4", 44), picture_item("5", 5)]
+    with pytest.raises(DuplicateIdError) as error:
+        filled.add(items, MODEL)
+    for words in ("nothing was added", "'4': memory:44 and, in the collection, memory:4", "--replace"):
+        assert words in str(error.value)
+    assert_holds(filled, THIRTY)
+    report = filled.add(items, MODEL, replace=True)
+    assert (report.added, report.unchanged, report.replaced, report.skipped) == (1, 1, 1, ())
+    assert_holds(filled, THIRTY | {"new": 40, "4": 44})
+
+
+def test_of_many_conflicts_some_are_shown(filled: Collection) -> None:
+    with pytest.raises(DuplicateIdError, match="20 ids are taken") as error:
+        filled.add([picture_item(str(number), 99) for number in range(20)], MODEL)
+    assert str(error.value).count("in the collection") == 10
+    assert "and 10 more" in str(error.value)
+
+
+def test_two_images_of_one_call_need_two_ids(collection: Collection) -> None:
+    with pytest.raises(DuplicateIdError, match="two images have the id 'a': memory:1 and memory:2"):
+        collection.add([picture_item("a", 1), picture_item("b", 3), picture_item("a", 2)], MODEL)
+    assert len(collection) == 0
+
+
+def test_what_can_not_be_read_is_reported_and_the_rest_is_stored(
+    collection: Collection, folder_of_pictures: Pictures
+) -> None:
+    pictures = folder_of_pictures(3)
+    (pictures / "bad.jpg").write_bytes(b"not a picture")
+    (pictures / "empty.jpg").write_bytes(b"")
+    for added in (3, 0):
+        report = collection.add(list_images([pictures]), MODEL)
+        assert (report.added, report.unchanged) == (added, 3 - added)
+        assert {(row.id, row.code) for row in report.skipped} == {("bad", "not-an-image"), ("empty", "empty")}
+        assert all(row.location.startswith(str(pictures)) for row in report.skipped)
+    (pictures / "p001.png").unlink()
+    (report_of_the_missing,) = collection.add([ImageItem("p001", str(pictures / "p001.png"))], MODEL).skipped
+    assert report_of_the_missing.code == "missing"
+    assert len(collection) == 3
+
+
+def test_metadata_and_urls_of_lists_are_kept(collection: Collection, tmp_path: Path) -> None:
+    draw_picture(0).save(tmp_path / "a.png")
+    draw_picture(1).save(tmp_path / "b.png")
+    rows = [
+        {"path": "a.png", "url": "https://example.org/a", "year": 1999, "tags": ["x", "ü"], "of": {"deep": None}},
+        {"path": "b.png", "url": None},
+    ]
+    (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    collection.add(list_images([tmp_path / "list.jsonl"]), MODEL)
+    first, second = collection
+    assert (first.id, first.location) == ("a", "https://example.org/a")
+    assert first.metadata == {"year": 1999, "tags": ["x", "ü"], "of": {"deep": None}}
+    assert (second.location, second.metadata) == (str(tmp_path / "b.png"), {})
+
+
+@pytest.mark.parametrize("metadata", [{"x": float("nan")}, {"x": {1, 2}}, {"x": Path()}])
+def test_metadata_that_are_no_json_are_refused(filled: Collection, metadata: dict[str, Any]) -> None:
+    odd = ImageItem("odd", "memory:50", metadata, content=picture_bytes(50))
+    with pytest.raises(InvalidDataError, match="image 'odd': its metadata can't be stored as JSON"):
+        filled.add([picture_item("new", 51), odd], MODEL)
+    assert_holds(filled, THIRTY)
+
+
+@pytest.mark.parametrize("word", ["odd\udce9", "\ud800"])
+def test_text_that_is_no_unicode_is_refused(filled: Collection, word: str) -> None:
+    with pytest.raises(InvalidDataError, match="can't be stored, since it is no valid Unicode"):
+        filled.add([picture_item(word, 50)], MODEL)
+    odd = ImageItem("odd", "memory:50", {"x": word}, content=picture_bytes(50))
+    with pytest.raises(InvalidDataError, match="can't be stored, since it is no valid Unicode"):
+        filled.add([odd], MODEL)
+    assert_holds(filled, THIRTY)
+
+
+def test_locations_are_absolute(collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path)
+    draw_picture(0).save("below/a.png")
+    draw_picture(1).save("b.png")
+    with tarfile.open("shard.tar", "w") as archive:
+        archive.add("b.png", "x/../b.png")
+    items = list_images(["below/../below", "shard.tar"])
+    collection.add([*items, ImageItem("stdin", "-", content=picture_bytes(3))], MODEL)
+    archived = f"{tmp_path}/shard.tar::x/../b.png"
+    assert [reference.location for reference in collection] == [f"{tmp_path}/below/a.png", archived, "-"]
+    assert ImageItem.at("b", archived).read() == Path("b.png").read_bytes()
+
+
+def test_a_vector_that_can_not_be_right_is_not_stored(filled: Collection) -> None:
+    class Broken(ThumbnailModel):
+        def describe(self, images: Sequence[np.ndarray]) -> np.ndarray:
+            return super().describe(images) * 2
+
+    with pytest.raises(InvalidDataError, match="not finite vectors of unit length"):
+        filled.add([picture_item("new", 50)], Broken())
+    assert_holds(filled, THIRTY)
+
+
+def test_progress_counts_every_image_once(filled: Collection) -> None:
+    counts: list[int] = []
+    items = [picture_item(str(seed), seed) for seed in range(50)]
+    items += [ImageItem("bad", "memory:bad", content=b"x")]
+    with small_batches():
+        filled.add(items, MODEL, on_progress=counts.append)
+    assert sum(counts) == 51
+
+
+def test_removing_takes_what_is_there(filled: Collection) -> None:
+    assert filled.remove(["7", "unknown", "2", "7"]) == ["7", "2"]
+    assert filled.remove(["7"]) == []
+    assert filled.remove([]) == []
+    assert_holds(filled, {name: seed for name, seed in THIRTY.items() if name not in ("2", "7")})
+
+
+def test_references_come_in_the_order_they_were_added(filled: Collection) -> None:
+    order = [*range(20), *range(20, 30)]
+    for moved in (3, 14):
+        order.remove(moved)
+    order[18:18] = [3, 14]
+    for moved in (5, 25):
+        order.remove(moved)
+    assert [reference.id for reference in filled] == [str(number) for number in [*order, 5, 25]]
+    rows = [reference.row for reference in filled]
+    assert rows == sorted(rows)
+
+
+def test_references_are_found_by_the_rows_of_a_search(filled: Collection) -> None:
+    found = filled.search(np.array([descriptor(8), descriptor(21)]), 1)
+    names = filled.references(found.reference_rows)
+    assert [names[row].id for row in found.reference_rows.tolist()] == ["8", "21"]
+    assert filled.references([10**9]) == {}
+
+
+def test_every_change_counts(collection: Collection) -> None:
+    with small_batches():
+        add(collection, range(9))
+    assert collection.generation == 3
+    collection.remove(["unknown"])
+    collection.rebuild()
+    assert collection.generation == 3
+    collection.remove(["1", "2"])
+    assert collection.generation == 4
+
+
+# Searching
+
+
+def test_searching_finds_what_brute_force_finds(filled: Collection) -> None:
+    assert_holds(filled, THIRTY)
+    for change in (filled.rebuild, lambda: filled.remove(["1", "28"]), lambda: add(filled, [1, 28]), filled.rebuild):
+        change()
+        assert_finds(filled, {reference.id: int(reference.id) for reference in filled})
+        with Collection(filled.folder) as reader:
+            assert_finds(reader, {reference.id: int(reference.id) for reference in filled})
+
+
+def test_descriptors_of_another_size_are_refused(filled: Collection) -> None:
+    with pytest.raises(InvalidDataError, match="256 dimensions where 193 are expected"):
+        filled.search(unit_rows(np.random.default_rng(0), 1, 256))
+
+
+def test_an_index_on_disk_is_written_when_much_has_changed(collection: Collection) -> None:
+    def newest() -> list[str]:
+        return sorted(file.name for file in (collection.folder / "index").glob("*"))
+
+    with small_batches():
+        add(collection, range(6))
+        assert newest() == []
+        add(collection, [6])
+        assert newest() == ["rows-3.npy", "vectors-3.npy"]
+        collection.remove(["0", "1", "2"])
+        add(collection, [7, 8, 9])
+        assert newest() == ["rows-3.npy", "vectors-3.npy"]
+        collection.remove(["5"])
+        assert newest() == ["rows-6.npy", "vectors-6.npy"]
+        shutil.rmtree(collection.folder / "index")
+        add(collection, [10])
+        assert newest() == ["rows-7.npy", "vectors-7.npy"]
+
+
+def test_an_index_of_an_emptied_collection_is_empty(filled: Collection) -> None:
+    filled.remove(THIRTY)
+    filled.rebuild()
+    with Collection(filled.folder) as reader:
+        assert_holds(reader, {})
+        assert reader.problems() == []
+
+
+def flip_last_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def halve(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def scramble_header(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"'descr'", b"\xff(((''"))
+
+
+def put_pickle(path: Path) -> None:
+    np.save(path, np.array([object()]), allow_pickle=True)
+
+
+@pytest.mark.parametrize("name", ["rows", "vectors"])
+@pytest.mark.parametrize(
+    "damage", [flip_last_byte, halve, scramble_header, put_pickle, lambda path: path.write_bytes(b"")]
+)
+def test_a_damaged_index_is_noticed_and_not_used(filled: Collection, name: str, damage: Callable[[Path], None]) -> None:
+    (file,) = (filled.folder / "index").glob(f"{name}-*.npy")
+    damage(file)
+    with Collection(filled.folder) as reader:
+        assert_finds(reader, THIRTY)
+        assert reader.problems() == ["the search index is damaged; `ectype collection rebuild` writes it anew"]
+        reader.rebuild()
+        assert reader.problems() == []
+        assert_finds(reader, THIRTY)
+
+
+def test_a_missing_index_is_nothing_wrong(filled: Collection) -> None:
+    assert_finds(filled, THIRTY)
+    filled.rebuild()
+    shutil.rmtree(filled.folder / "index")
+    assert filled.problems() == []
+    assert_finds(filled, THIRTY)
+
+
+def test_the_index_of_another_collection_is_not_used(filled: Collection, tmp_path: Path) -> None:
+    with Collection.create(tmp_path / "other", MODEL) as other:
+        while other.generation < filled.generation:
+            add(other, [100 + other.generation])
+            other.rebuild()
+            shutil.copytree(other.folder / "index", filled.folder / "index", dirs_exist_ok=True)
+    with Collection(filled.folder) as reader:
+        assert_finds(reader, THIRTY)
+
+
+def test_an_index_is_not_used_for_an_older_database_that_took_another_way(folder: Path, tmp_path: Path) -> None:
+    with Collection.create(folder, MODEL) as collection:
+        add(collection, range(5))
+    shutil.copy(folder / "collection.sqlite", tmp_path / "backup")
+    with Collection(folder) as collection:
+        add(collection, range(5, 10))
+        collection.rebuild()
+    shutil.copy(tmp_path / "backup", folder / "collection.sqlite")
+    with Collection(folder) as collection:
+        assert_holds(collection, {str(seed): seed for seed in range(5)})
+        add(collection, range(20, 25))
+        assert_holds(collection, {str(seed): seed for seed in [*range(5), *range(20, 25)]})
+
+
+def test_an_index_that_differs_from_the_database_is_noticed(filled: Collection) -> None:
+    execute(filled.folder, "UPDATE images SET vector = (SELECT vector FROM images WHERE id = '1') WHERE id = '2'")
+    (problem,) = filled.problems()
+    assert "the search index differs from the database" in problem
+    filled.rebuild()
+    assert filled.problems() == []
+
+
+def test_an_update_of_the_index_that_was_broken_off_does_no_harm(
+    filled: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_finds(filled, THIRTY)
+    add(filled, [30])
+    filled.remove(["0"])
+    whole_addition = FaissIndex.add
+
+    def interrupted(index: FaissIndex, *arguments: Any) -> None:
+        whole_addition(index, *arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patches:
+        patches.setattr(FaissIndex, "add", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            filled.search(descriptor(0)[None])
+    expected = {str(seed): seed for seed in range(1, 31)}
+    assert_finds(filled, expected)
+
+
+# Damage
+
+
+WRONG = {
+    "UPDATE images SET vector = substr(vector, 3) WHERE id = '4'": ["image '4' has a vector of a wrong size"],
+    "UPDATE images SET vector = 'text' WHERE id = '4'": ["image '4' has a vector of a wrong size"],
+    "UPDATE images SET vector = CAST(zeroblob(386) AS TEXT) WHERE id = '4'": ["image '4' has a vector of a wrong size"],
+    "UPDATE images SET vector = zeroblob(386) WHERE id = '4'": ["image '4' has a vector of length 0, not 1"],
+    "UPDATE images SET sha256 = x'00' WHERE id = '4'": ["image '4' has a digest of a wrong size"],
+    "UPDATE images SET metadata = '{' WHERE id = '4'": ["image '4' has metadata that are no JSON"],
+    "UPDATE images SET generation = 1000 WHERE id = '4'": ["image '4' is of a time that the collection never had"],
+    "UPDATE images SET generation = 0 WHERE id = '4'": ["image '4' is of a time that the collection never had"],
+    "INSERT INTO removals SELECT row, 2 FROM images WHERE id = '4'": [
+        "image '4' has the number of an image that was removed"
+    ],
+}
+
+
+@pytest.mark.parametrize("statement", WRONG)
+def test_every_kind_of_damage_is_named(filled: Collection, statement: str) -> None:
+    assert filled.problems() == []
+    execute(filled.folder, statement)
+    assert filled.problems() == WRONG[statement]
+
+
+@pytest.mark.parametrize(("value", "length"), [(np.nan, "nan"), (np.inf, "inf"), (0.5, "6.946"), (1e-3, "0.0139")])
+def test_vectors_that_are_no_unit_vectors_are_named(filled: Collection, value: float, length: str) -> None:
+    vector = np.full(MODEL.dimension, value, np.float16).tobytes()
+    execute(filled.folder, "UPDATE images SET vector = ? WHERE id = '4'", vector)
+    (problem,) = filled.problems()
+    assert problem.startswith(f"image '4' has a vector of length {length}")
+    if not np.isfinite(value):
+        with pytest.raises(CollectionError, match="a vector is not finite"):
+            filled.rebuild()
+
+
+def test_a_row_that_can_not_be_understood_is_an_error_and_no_wrong_answer(filled: Collection) -> None:
+    shift = "UPDATE images SET vector = CAST(substr(vector || vector, 1, 386 + ?) AS BLOB) WHERE id = ?"
+    execute(filled.folder, shift, 2, "20")
+    execute(filled.folder, shift, -2, "21")
+    with Collection(filled.folder) as reader, pytest.raises(CollectionError, match="a vector has a wrong size"):
+        reader.search(descriptor(0)[None])
+    execute(filled.folder, "UPDATE images SET metadata = '{' WHERE id = '4'")
+    with pytest.raises(CollectionError, match="image '4' has a wrong digest or wrong metadata"):
+        list(filled)
+    assert len(filled.problems()) == 3
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("DROP TABLE meta", "not a sound collection database .*restore it from a backup"),
+        ("UPDATE meta SET value = '2' WHERE key = 'format'", "has format '2', this version of Ectype reads 1"),
+        ("DELETE FROM meta WHERE key = 'format'", "has format None"),
+        ("DELETE FROM meta WHERE key = 'dimension'", "lacks an entry"),
+        ("DELETE FROM meta WHERE key = 'model'", "lacks an entry"),
+        ("UPDATE meta SET value = 'many' WHERE key = 'generation'", "lacks an entry, or has a wrong one"),
+    ],
+)
+def test_a_database_of_another_kind_is_refused(folder: Path, statement: str, message: str) -> None:
+    Collection.create(folder, MODEL).close()
+    execute(folder, statement)
+    with pytest.raises(CollectionError, match=message):
+        Collection(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", b"\xff" * 10_000], ids=["empty", "header", "garbage"])
+def test_a_file_that_is_no_database_is_refused(folder: Path, content: bytes) -> None:
+    Collection.create(folder, MODEL).close()
+    (folder / "collection.sqlite").write_bytes(content)
+    with pytest.raises(CollectionError, match="not a sound collection database"):
+        Collection(folder)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_damage_to_the_file_goes_further_than_a_clear_error(folder: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    with Collection.create(folder, MODEL) as collection:
+        add(collection, range(60))
+        collection.remove([str(number) for number in range(0, 60, 7)])
+    file = folder / "collection.sqlite"
+    if seed % 4 == 0:
+        os.truncate(file, rng.randrange(1, file.stat().st_size))
+    else:
+        content = bytearray(file.read_bytes())
+        start = rng.randrange(len(content))
+        content[start : start + 300] = rng.randbytes(len(content[start : start + 300]))
+        file.write_bytes(content)
+    with suppress(CollectionError), Collection(folder) as damaged:
+        problems = damaged.problems()
+        assert problems or seed % 4
+        assert all(isinstance(problem, str) for problem in problems)
+        for use in (
+            lambda: damaged.search(descriptor(1)[None]),
+            lambda: list(damaged),
+            lambda: damaged.add([picture_item("new", 99)], MODEL),
+            lambda: damaged.remove(["1"]),
+        ):
+            with suppress(CollectionError):
+                use()
+
+
+# Several at once
+
+
+def test_a_collection_belongs_to_one_thread_until_it_is_closed(filled: Collection) -> None:
+    errors: list[Exception] = []
+
+    def use() -> None:
+        try:
+            len(filled)
+        except UsageError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert "used by the thread that opened it" in str(errors[0])
+    filled.close()
+    with pytest.raises(UsageError, match="until it is closed"):
+        filled.search(descriptor(0)[None])
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux to tell what is open")
+def test_a_closed_collection_lets_go_of_its_files(filled: Collection) -> None:
+    def is_open() -> bool:
+        return str(filled.folder) in Path("/proc/self/maps").read_text()
+
+    assert_finds(filled, THIRTY)
+    assert is_open()
+    filled.close()
+    assert not is_open()
+
+
+def test_readers_see_what_was_acknowledged_while_another_process_writes(collection: Collection) -> None:
+    wrong: list[object] = []
+    acknowledged = 0
+    ended = threading.Event()
+
+    def read() -> None:
+        with Collection(collection.folder) as reader:
+            while not ended.is_set():
+                expected = [str(seed) for seed in range(acknowledged)]
+                found = reader.search(np.array([descriptor(seed) for seed in range(60)]), 1)
+                names = reader.references(found.reference_rows)
+                if [names[row].id for row in found.reference_rows.tolist()[: len(expected)]] != expected:
+                    wrong.append((expected, found))
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    with Driver() as driver:
+        driver.start("keep_adding", str(collection.folder), 0, 60, 3)
+        while (line := driver.next_line())[0] != "end":
+            if line[0] == "report":
+                acknowledged += 3
+                assert len(collection) >= acknowledged
+                assert collection.problems() == []
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert_holds(collection, {str(seed): seed for seed in range(60)})
+
+
+def test_several_writers_add_each_image_once(collection: Collection) -> None:
+    spans = ((0, 40), (20, 40), (10, 30))
+    with Driver() as first, Driver() as second, Driver() as third:
+        drivers = (first, second, third)
+        for driver, (start, count) in zip(drivers, spans, strict=True):
+            driver.start("keep_adding", str(collection.folder), start, count, 5)
+        outcomes = [driver.finish() for driver in drivers]
+    assert [outcome.error for outcome in outcomes] == ["", "", ""]
+    totals = np.sum([report[1:] for outcome in outcomes for report in outcome.reports], axis=0)
+    assert totals.tolist() == [60, 50, 0]
+    assert collection.problems() == []
+    assert_holds(collection, {str(seed): seed for seed in range(60)})
+    assert len(list((collection.folder / "index").iterdir())) == 2
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_another_process_adds_meanwhile_is_not_lost(filled: Collection, replace: bool) -> None:
+    class Slow(ThumbnailModel):
+        def describe(self, images: Sequence[np.ndarray]) -> np.ndarray:
+            with Collection(filled.folder) as other:
+                other.add([picture_item("same", 50), picture_item("other", 51)], MODEL)
+            return super().describe(images)
+
+    items = [picture_item("same", 50), picture_item("other", 52), picture_item("new", 53)]
+    report = filled.add(items, Slow(), replace=replace)
+    assert (report.added, report.unchanged, report.replaced) == (1, 1, int(replace))
+    assert [(row.id, row.code) for row in report.skipped] == ([] if replace else [("other", "duplicate-id")])
+    assert all("has added memory:51 with this id meanwhile" in row.reason for row in report.skipped)
+    assert_holds(filled, THIRTY | {"same": 50, "other": 52 if replace else 51, "new": 53})
+
+
+# Models
+
+
+def test_another_model_is_refused(filled: Collection) -> None:
+    other = ThumbnailModel("other")
+    with pytest.raises(ModelMismatchError, match=r"described by thumbnail .*, not by other .*create a new collection"):
+        filled.add([picture_item("new", 50)], other)
+    with pytest.raises(ModelMismatchError):
+        filled.check_model(other)
+    filled.check_model(ThumbnailModel())
+    assert_holds(filled, THIRTY)
+
+
+def test_a_model_that_can_not_be_stored_must_be_given(filled: Collection) -> None:
+    with pytest.raises(ModelError, match="keeps no model here; give the one it was made with, thumbnail"):
+        filled.add([picture_item("new", 50)])
+
+
+def test_a_collection_keeps_its_model(folder: Path, folder_of_pictures: Pictures, bundled_model: OnnxModel) -> None:
+    with Collection.create(folder, bundled_model) as made:
+        assert {entry.name for entry in (folder / "model").iterdir()} == {"model.onnx", "model.json"}
+        assert made.add(list_images([folder_of_pictures(2)])).added == 2
+        assert made.load_model().fingerprint == bundled_model.fingerprint
+        assert made.problems() == []
+        kept = bundled_model.describe([np.asarray(draw_picture(1))])
+        assert made.search(kept, 1).scores[0] == pytest.approx(1, abs=1e-3)
+
+        card = json.loads((folder / "model" / "model.json").read_text())
+        (folder / "model" / "model.json").write_text(json.dumps(card | {"resize": "centre", "name": "changed"}))
+        with pytest.raises(ModelMismatchError, match=r"holds changed .*, but the images were described by"):
+            made.add(list_images([folder_of_pictures(3)]))
+        assert "put that model back" in made.problems()[0]
+
+        flip_last_byte(folder / "model" / "model.onnx")
+        with pytest.raises(ModelError, match="damaged"):
+            made.load_model()
+        assert "damaged" in made.problems()[0]
+        assert len(made) == 2
+
+
+# Scale
+
+
+def test_no_work_on_a_few_images_reads_all_of_them(folder: Path) -> None:
+    Collection.create(folder, MODEL).close()
+    store = Store(folder / "collection.sqlite")
+    connection = store._connection
+
+    def new(number: int) -> NewImage:
+        return NewImage(str(number), bytes(32), "", {}, descriptor(number))
+
+    store.insert([new(number) for number in range(50)])
+    connection.execute("ANALYZE")
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    store.insert([new(50), new(51)])
+    store.insert([new(1)], replace=True)
+    store.remove(["3", "4"])
+    store.changes_since(store.generation() - 1)
+    store.count_since(store.generation() - 1)
+    store.by_id(["5"])
+    store.by_row([5])
+    store.stamp()
+    connection.set_trace_callback(None)
+    plans = [
+        step[3]
+        for statement in statements
+        if statement.startswith(("SELECT", "DELETE", "UPDATE"))
+        for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+    ]
+    assert any("images_by_generation" in step for step in plans)
+    assert [step for step in plans if step.startswith("SCAN") and step != "SCAN snapshot"] == []
+    store.close()
+
+
+def test_many_images_come_back_as_they_were_stored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ectype.collection.store._ROWS_A_BLOCK", 700)
+    vectors = unit_rows(np.random.default_rng(0), 2000, MODEL.dimension)
+    Collection.create(folder, MODEL).close()
+    store = Store(folder / "collection.sqlite")
+    for start in range(0, 2000, 500):
+        store.insert([NewImage(str(n), bytes(32), "", {}, vectors[n]) for n in range(start, start + 500)])
+    changes = store.changes_since(0)
+    assert np.array_equal(changes.vectors, vectors.astype(np.float16))
+    assert len(store.by_id(map(str, range(2500)))) == 2000
+    assert np.array_equal(store.changes_since(3).vectors, vectors[1500:].astype(np.float16))
+    store.close()
+    with Collection(folder) as collection:
+        assert collection.add([picture_item("new", 1)], MODEL).added == 1
+        assert len(list((folder / "index").iterdir())) == 2
+        assert cached_index._STALE_ROWS == 1000
+        assert collection.problems() == []
