@@ -38,6 +38,10 @@ from ectype.testing import ThumbnailModel
 from ectype.types import Neighbours
 
 MODEL = ThumbnailModel()
+ELSEWHERE = 10**6
+"""Seed of a picture that is in no collection."""
+MOST_SECONDS = 60
+"""A job that takes longer is ended, and so fails instead of hanging."""
 
 
 @functools.cache
@@ -82,7 +86,7 @@ def assert_finds(collection: Collection, expected: Mapping[str, int]) -> None:
     """Searching the collection finds what brute force over the pictures `expected`, seeds by id, finds."""
     rows = {reference.row: expected[reference.id] for reference in collection}
     vectors = np.array([descriptor(seed) for seed in rows.values()], np.float32).reshape(-1, MODEL.dimension)
-    queries = np.array([descriptor(seed) for seed in [*list(rows.values())[:5], -1 % 2**32]], np.float32)
+    queries = np.array([descriptor(seed) for seed in [*list(rows.values())[:5], ELSEWHERE]], np.float32)
     found, truth = collection.search(queries, 4), brute_force(list(rows), vectors, queries, 4)
     assert found.query_rows.tolist() == truth.query_rows.tolist()
     assert found.reference_rows.tolist() == truth.reference_rows.tolist()
@@ -181,7 +185,7 @@ def lock(folder: str) -> None:
     connection = sqlite3.connect(Path(folder) / "collection.sqlite", isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     _report("locked")
-    time.sleep(600)
+    time.sleep(MOST_SECONDS)
 
 
 _JOBS: dict[str, Callable[..., None]] = {
@@ -300,6 +304,8 @@ class Driver:
             else:
                 found[word] = content
         status, seconds = found["end"]
+        if status not in (0, -signal.SIGKILL):
+            found["error"] = f"the job ended with status {status}"
         return Outcome(reports, found["points"], status == -signal.SIGKILL, found["error"], seconds)
 
     def run(self, job: str, *arguments: Any, **options: Any) -> Outcome:
@@ -314,7 +320,6 @@ def _serve() -> None:
         child = os.fork()
         if child == 0:
             _obey(order)
-        _write("pid", child)
         if order["after"] is not None:
             time.sleep(order["after"])
             os.kill(child, signal.SIGKILL)
@@ -328,6 +333,8 @@ def _write(word: str, content: object) -> None:
 
 def _obey(order: dict[str, Any]) -> None:
     global _report
+    signal.alarm(MOST_SECONDS)
+    _write("pid", os.getpid())
     _report = lambda *words: _write("report", words)  # noqa: E731
     points: list[str] = []
 
