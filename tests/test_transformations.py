@@ -148,6 +148,16 @@ def test_wrong_parameters_are_refused_by_name() -> None:
         Recipe((Edit("blur", {"amount": 3}),)).apply(PIXELS)
 
 
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [("blur", {"radius": "much"}), ("screen_photo", {"seed": 1, "camera": {"tilt": 3}}), ("wave", {"axis": "z"})],
+)
+def test_values_that_can_not_be_are_refused_by_name(kind: str, parameters: dict[str, object]) -> None:
+    drawn = KINDS[kind].sample(np.random.default_rng(0), (200, 150))
+    with pytest.raises(InvalidDataError, match=f"{kind}: the parameters .* can't be used"):
+        Recipe((Edit(kind, drawn | parameters),)).apply(PIXELS)
+
+
 def test_photographs_are_used_where_there_are_some() -> None:
     red = np.zeros((10, 10, 3), np.uint8)
     red[..., 0] = 255

@@ -62,7 +62,10 @@ class Kind:
         if wanted != set(parameters):
             raise InvalidDataError(f"{self.name}: takes the parameters {sorted(wanted)}, not {sorted(parameters)}")
         more = {"materials": materials} if "materials" in accepted else {}
-        result = self.edit(pixels, **parameters, **more)
+        try:
+            result = self.edit(pixels, **parameters, **more)
+        except (TypeError, ValueError, KeyError) as error:
+            raise InvalidDataError(f"{self.name}: the parameters {dict(parameters)} can't be used: {error}") from error
         if isinstance(result, Transformed):
             return result
         return resized(pixels, result)
