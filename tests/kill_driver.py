@@ -17,6 +17,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ from ectype.testing import ThumbnailModel
 from ectype.types import Neighbours
 
 MODEL = ThumbnailModel()
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+"""For folders in which very much is written: flushing costs nothing there. None is the usual place."""
 ELSEWHERE = 10**6
 """Seed of a picture that is in no collection."""
 MOST_SECONDS = 60
@@ -107,6 +110,18 @@ def small_batches() -> Iterator[None]:
 _report: Callable[..., None] = lambda *words: None  # noqa: E731
 
 
+class StorableModel(ThumbnailModel):
+    """Its weights are two files."""
+
+    def save(self, folder: Path) -> None:
+        for name in ("first", "second"):
+            (folder / name).write_bytes(b"weights")
+
+
+def create(folder: str) -> None:
+    Collection.create(folder, StorableModel()).close()
+
+
 def grow(folder: str) -> None:
     """Do everything that a collection can do; the same again after it was killed."""
     with small_batches():
@@ -158,12 +173,20 @@ def with_limit(bytes_a_file: int, job: str, *arguments: Any) -> None:
 def as_nobody(job: str, *arguments: Any) -> None:
     """Do a job without the rights of the super-user."""
     if os.getuid() == 0:
-        import faiss  # noqa: F401  # what is imported later may lie where only the super-user may read
-
+        _import_everything()
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
     _JOBS[job](*arguments)
+
+
+def _import_everything() -> None:
+    """Do all kinds of work once, since what is imported late may lie where only the super-user may read."""
+    with mock.patch.dict(globals(), _report=lambda *words: None), tempfile.TemporaryDirectory() as folder:
+        grow(f"{folder}/collection")
+        describe(f"{folder}/o.h5")
+        with Collection(f"{folder}/collection") as collection:
+            collection.search(descriptor(0)[None])
 
 
 def read_slowly(folder: str, seeds: list[int], until: int) -> None:
@@ -191,6 +214,7 @@ def lock(folder: str) -> None:
 _JOBS: dict[str, Callable[..., None]] = {
     job.__name__: job
     for job in (
+        create,
         grow,
         describe,
         keep_adding,
@@ -290,8 +314,17 @@ class Driver:
         self._process.stdin.flush()
 
     def next_line(self) -> tuple[str, Any]:
+        """A word and what belongs to it: first "pid", then "report", "points" or "error", at last "end"."""
         word, content = json.loads(self._process.stdout.readline())
         return word, content
+
+    def wait_for_report(self) -> Any:
+        """What the job that was started reports next."""
+        word, content = self.next_line()
+        while word == "pid":
+            word, content = self.next_line()
+        assert word == "report", content
+        return content
 
     def finish(self) -> Outcome:
         """Wait for the end of the job that was started."""

@@ -197,7 +197,7 @@ def test_info_and_check_and_rebuild(run, collection) -> None:
     code, out, _ = run("collection", "info", collection, "--json")
     assert code == 0
     assert json.loads(out)["images"] == 6
-    assert "efficientnet" in run("collection", "info", collection)[1]
+    assert "ectype-lite0" in run("collection", "info", collection)[1]
     assert run("collection", "check", collection)[:2] == (0, f"{collection}: sound, 6 images\n")
     assert run("collection", "rebuild", collection)[0] == 0
     (vectors,) = (collection / "index").glob("vectors-*.npy")

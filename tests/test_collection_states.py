@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ectype.collection import Collection
 from ectype.errors import DuplicateIdError
-from kill_driver import MODEL, assert_finds, assert_holds, picture_item, small_batches
+from kill_driver import IN_MEMORY, MODEL, assert_finds, assert_holds, picture_item, small_batches
 
 ids = st.sampled_from("abcdefghijkl")
 pictures = st.dictionaries(ids, st.integers(0, 3), min_size=1, max_size=9)
@@ -24,7 +24,7 @@ class CollectionStates(RuleBasedStateMachine):
         super().__init__()
         self.patches = small_batches()
         self.patches.__enter__()
-        self.folder = Path(tempfile.mkdtemp(prefix="ectype-states-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="ectype-states-", dir=IN_MEMORY))
         self.collection = Collection.create(self.folder / "c", MODEL)
         self.reader = Collection(self.folder / "c")
         self.expected: dict[str, int] = {}

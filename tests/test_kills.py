@@ -10,6 +10,7 @@ import json
 import os
 import random
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,24 @@ from ectype.descriptors import describe_to_file, write_descriptors
 from ectype.errors import CollectionError, UsageError
 from ectype.testing import ThumbnailModel
 from ectype.types import DescriptorSet
-from kill_driver import DESCRIBED, SHARD, Driver, Outcome, assert_holds, descriptor, grow
+from kill_driver import DESCRIBED, IN_MEMORY, SHARD, Driver, Outcome, assert_holds, create, descriptor, grow
 
 KILLS = int(os.environ.get("ECTYPE_TEST_KILLS", "200"))
-GROWING = KILLS * 2 // 3
+CREATING, GROWING, DESCRIBING = KILLS // 8, KILLS // 2, KILLS - KILLS // 8 - KILLS // 2
 RANDOM_MOMENT = "random moment"
+WEIGHTS = {"first": b"weights", "second": b"weights"}
 
 
 @pytest.fixture(scope="module")
 def driver() -> Iterator[Driver]:
     with Driver() as started:
         yield started
+
+
+@pytest.fixture
+def ground() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="ectype-kills-", dir=IN_MEMORY) as folder:
+        yield Path(folder)
 
 
 def killed_runs(
@@ -44,8 +52,8 @@ def killed_runs(
     whole = driver.run(job, str(place(-1)), watch=True)
     assert not whole.error
     points = rng.sample(list(enumerate(whole.points, 1)), len(whole.points))
-    seen: set[str] = set()
-    points.sort(key=lambda point: point[1] in seen or seen.add(point[1]) is not None)  # every name before a second time
+    first = {name: number for number, name in reversed(points)}
+    points.sort(key=lambda point: first[point[1]] != point[0])  # each name once, before any comes again
     kills = 0
     for run in itertools.count():
         if kills == count:
@@ -93,11 +101,28 @@ def say(capsys: pytest.CaptureFixture[str], killed: Sequence[str]) -> None:
         sys.stdout.write(f"\n{len(killed)} kills, at {len(set(killed))} kinds of points\n")
 
 
-def test_a_collection_survives_every_kill(driver: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = driver.run("grow", str(tmp_path / "whole"), watch=True)
+def test_a_creation_that_was_killed_can_be_repeated(
+    driver: Driver, ground: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed = []
+    for name, folder, _ in killed_runs(driver, "create", CREATING, lambda run: ground / f"{run}"):
+        if not (folder / "collection.sqlite").exists():
+            create(str(folder))
+            assert {entry.name for entry in folder.iterdir()} == {"collection.sqlite", "model"}
+        with Collection(folder) as collection:
+            assert_holds(collection, {})
+        assert {entry.name: entry.read_bytes() for entry in (folder / "model").iterdir()} == WEIGHTS
+        killed.append(name)
+    say(capsys, killed)
+    assert len(killed) == CREATING
+    assert KILLS < 200 or set(killed) >= {RANDOM_MOMENT, "before CREATE TABLE meta", "before replace", "after replace"}
+
+
+def test_a_collection_survives_every_kill(driver: Driver, ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = driver.run("grow", str(ground / "whole"), watch=True)
     states = states_of(whole.reports)
     killed = []
-    for name, folder, outcome in killed_runs(driver, "grow", GROWING, lambda run: tmp_path / f"{run}"):
+    for name, folder, outcome in killed_runs(driver, "grow", GROWING, lambda run: ground / f"{run}"):
         acknowledged = len(outcome.reports)
         assert outcome.reports == whole.reports[:acknowledged]
         assert held(folder) in states[acknowledged : acknowledged + 2]
@@ -140,7 +165,7 @@ def described(output: Path) -> tuple[list[bytes], bytes]:
 
 
 def test_a_run_of_describing_goes_on_after_every_kill(
-    driver: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    driver: Driver, ground: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vectors = np.array([descriptor(item.metadata["seed"]) for item in DESCRIBED])
     expected = [item.id.encode() for item in DESCRIBED], vectors.tobytes()
@@ -148,7 +173,7 @@ def test_a_run_of_describing_goes_on_after_every_kill(
 
     def place(run: int) -> Path:
         """An output whose folder is there, and every second time an older output."""
-        folder = tmp_path / f"{run}"
+        folder = ground / f"{run}"
         if not folder.exists():
             folder.mkdir()
             if run % 2:
@@ -156,7 +181,7 @@ def test_a_run_of_describing_goes_on_after_every_kill(
         return folder / "o.h5"
 
     killed = []
-    for name, output, _ in killed_runs(driver, "describe", KILLS - GROWING, place):
+    for name, output, _ in killed_runs(driver, "describe", DESCRIBING, place):
         if output.exists():
             assert described(output) in (expected, ([b"older"], vectors[:1].tobytes()))
         finished = 0
@@ -170,7 +195,7 @@ def test_a_run_of_describing_goes_on_after_every_kill(
         assert [entry.name for entry in output.parent.iterdir()] == ["o.h5"]
         killed.append(name)
     say(capsys, killed)
-    assert len(killed) == KILLS - GROWING
+    assert len(killed) == DESCRIBING
     assert KILLS < 200 or set(killed) >= {
         RANDOM_MOMENT,
         "half of savez",

@@ -1,7 +1,7 @@
 """Describing any number of images into one file, shard by shard, so that a killed run goes on where it was.
 
 A finished shard lies in ``<output>.parts`` under a name that is the digest of all that decides its content: the model,
-the limits, and each image's id, place, size and time of change. A new run takes up exactly the shards that it would
+the limits, and each image's id, place, size and times of change. A new run takes up exactly the shards that it would
 compute itself; nothing else has to be remembered.
 """
 
@@ -125,17 +125,17 @@ def _key(shard: Sequence[ImageItem], model: DescriptorModel, limits: ImageLimits
         if item.content is not None:
             change: object = hashlib.sha256(item.content).hexdigest()
         else:
-            change = _size_and_time(item.file or item.location)
+            change = _size_and_times(item.file or item.location)
         state.append([item.id, item.location, item.span, change])
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32]
 
 
-def _size_and_time(path: str) -> list[int]:
+def _size_and_times(path: str) -> list[int]:
     try:
         found = os.stat(path)
     except OSError:  # it will be a row of the skip report
         return []
-    return [found.st_size, found.st_mtime_ns]
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]  # the last tells of a permission that was mended
 
 
 def _merge(files: Sequence[Path], output: Path, model: DescriptorModel) -> list[SkippedImage]:
