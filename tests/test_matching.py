@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,10 @@ Pictures = Callable[..., Path]
 
 
 @pytest.fixture
-def collection(tmp_path: Path, folder_of_pictures: Pictures, model: ThumbnailModel) -> Collection:
-    made = Collection.create(tmp_path / "collection", model)
-    made.add(list_images([folder_of_pictures(30, "references")]), model)
-    return made
+def collection(tmp_path: Path, folder_of_pictures: Pictures, model: ThumbnailModel) -> Iterator[Collection]:
+    with Collection.create(tmp_path / "collection", model) as made:
+        made.add(list_images([folder_of_pictures(30, "references")]), model)
+        yield made
 
 
 def test_copies_are_found_and_the_best_come_first(collection, folder_of_pictures, model) -> None:
@@ -79,8 +79,8 @@ def test_queries_that_can_not_be_read_are_reported(collection, folder_of_picture
 
 
 def test_an_empty_collection_matches_nothing(tmp_path, folder_of_pictures, model) -> None:
-    empty = Collection.create(tmp_path / "empty", model)
-    assert match_images(empty, list_images([folder_of_pictures(2)]), model).matches == ()
+    with Collection.create(tmp_path / "empty", model) as empty:
+        assert match_images(empty, list_images([folder_of_pictures(2)]), model).matches == ()
 
 
 def test_another_model_is_refused(collection, folder_of_pictures) -> None:
