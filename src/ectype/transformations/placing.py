@@ -34,23 +34,15 @@ def place(
     return Transformed(np.asarray(moved), Geometry(size_of(pixels), result_size, (Homography(matrix),)))
 
 
-def shrink_before(pixels: Pixels, factor: float) -> tuple[Pixels, tuple[float, float]]:
-    """Average a picture down before it is placed smaller, so that fine patterns don't turn into false ones.
-
-    Returns
-    -------
-    pixels : ndarray
-    factors : (float, float)
-        What its width and height were multiplied by.
-    """
+def shrink_before(pixels: Pixels, factor: float) -> Pixels:
+    """Average a picture down before it is placed smaller, so that fine patterns don't turn into false ones."""
     import cv2
 
     if factor >= 0.7:
-        return pixels, (1.0, 1.0)
+        return pixels
     width, height = size_of(pixels)
     smaller = max(1, round(width * factor)), max(1, round(height * factor))
-    shrunk = np.asarray(cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-    return shrunk, (smaller[0] / width, smaller[1] / height)
+    return np.asarray(cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def bend(pixels: Pixels, origins: NDArray[np.float64]) -> Transformed:

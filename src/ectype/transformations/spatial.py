@@ -206,8 +206,7 @@ def shrunk_onto(
     target_width = max(8, round(width * ground_width))
     factor = target_width / full[0]
     size = target_width, max(8, round(full[1] * factor))
-    shrunk, _ = shrink_before(pixels, factor)
-    part = np.asarray(cv2.resize(shrunk, size, interpolation=cv2.INTER_LINEAR))
+    part = np.asarray(cv2.resize(shrink_before(pixels, factor), size, interpolation=cv2.INTER_LINEAR))
     x, y = int(left * ground_width), int(top * ground_height)
     shown_width, shown_height = min(size[0], ground_width - x), min(size[1], ground_height - y)
     result = ground.copy()
