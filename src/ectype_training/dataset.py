@@ -2,63 +2,95 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import IterableDataset, get_worker_info
+from torch import Tensor
+from torch.utils.data import IterableDataset, default_collate, get_worker_info
 
 from ectype.descriptors.preprocessing import square
+from ectype.errors import InvalidDataError, UnreadableImageError
 from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Materials, sample_recipe
+from ectype_training.config import Config
 
-OFTEN = ("crop", "overlay_onto_image", "overlay_onto_screenshot", "collage", "rotate", "perspective", "overlay_image")
-"""Kinds that are drawn three times as often as others: they move most, and need most practice."""
+MOST_PRESENT = 8
+"""Other photographs in one picture that are remembered."""
 
-UNEDITED = 0.1
-"""Share of the photographs that are shown as they are."""
+MOST_UNREADABLE = 100
+"""So many unreadable photographs in a row end a run; single ones are left out with a word."""
 
-MOST_EDITS = 4
+Sample = tuple[NDArray[np.uint8], int, NDArray[np.int64]]
+Batch = tuple[Tensor, Tensor, Tensor]
 
 
-class EditedPhotographs(IterableDataset[tuple[NDArray[np.uint8], int]]):
-    """Yields squares (size, size, 3) of edited photographs, each with the photograph's number.
+class EditedPhotographs(IterableDataset[Batch]):
+    """Yields batches (views, numbers, present) without end; batch n is the same in every run, whoever draws it.
+
+    ``views`` is uint8 of shape (n, v, size, size, 3): one edit of each photograph, or two for the objective
+    ``contrast``; ``numbers``, int64 of shape (n,), are the photographs'; ``present``, int64 of shape (n, 8), has the
+    numbers of other photographs that edits brought into a view, then -1.
 
     Parameters
     ----------
     items : sequence of ImageItem
-    size : int
+    config : Config
     start : int
-        The first sample; sample n is the same in every run.
-    leave_out : sequence of str
-        Kinds of edits that are never drawn.
+        The first batch.
     """
 
-    def __init__(self, items: Sequence[ImageItem], size: int, start: int = 0, leave_out: Sequence[str] = ()) -> None:
-        self._items, self._size, self._start = items, size, start
-        self._kinds = [name for name in (*KINDS, *OFTEN, *OFTEN) if name not in leave_out]
-        self._materials = Materials([partial(_pixels, item) for item in items])
+    def __init__(self, items: Sequence[ImageItem], config: Config, start: int = 0) -> None:
+        self._items, self._config, self._start = items, config, start
+        self._views = 2 if config.objective == "contrast" else 1
+        self._kinds = [name for name in (*KINDS, *config.often, *config.often) if name not in config.leave_out]
+        self._brought: list[int] = []
+        self._unreadable: set[int] = set()
+        self._materials = Materials([partial(self._bring, number) for number in range(len(items))])
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         number, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        sample = self._start + number
-        while True:
-            yield self.draw(sample)
-            sample += step
+        for batch in count(self._start + number, step):
+            first = batch * self._config.batch
+            yield default_collate([self.draw(sample) for sample in range(first, first + self._config.batch)])
 
-    def draw(self, sample: int) -> tuple[NDArray[np.uint8], int]:
-        """The picture and the photograph's number of one sample."""
-        rng = np.random.default_rng((2021, sample))
-        number = int(rng.integers(len(self._items)))
-        pixels = _pixels(self._items[number])
-        if rng.random() >= UNEDITED:
-            length = int(rng.integers(1, MOST_EDITS + 1))
+    def draw(self, sample: int) -> Sample:
+        """One sample, by its number."""
+        rng = np.random.default_rng((self._config.seed, sample))
+        number, pixels = self._readable(int(rng.integers(len(self._items))))
+        self._brought.clear()
+        views = np.stack([self._view(pixels, rng) for _ in range(self._views)])
+        present = np.full(MOST_PRESENT, -1, np.int64)
+        others = [other for other in dict.fromkeys(self._brought) if other != number][:MOST_PRESENT]
+        present[: len(others)] = others
+        return views, number, present
+
+    def _view(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        if self._kinds and rng.random() >= self._config.unedited:
+            length = int(rng.integers(1, self._config.most_edits + 1))
             recipe = sample_recipe(rng, (pixels.shape[1], pixels.shape[0]), self._kinds, length)
             pixels = recipe.apply(pixels, self._materials).pixels
-        return square(pixels, self._size), number
+        return square(pixels, self._config.size)
 
+    def _readable(self, number: int) -> tuple[int, NDArray[np.uint8]]:
+        """A photograph, or the first after it that can be read."""
+        for tried in range(min(MOST_UNREADABLE, len(self._items))):
+            place = (number + tried) % len(self._items)
+            try:
+                return place, decode_image(self._items[place].read())
+            except UnreadableImageError as error:
+                if place not in self._unreadable:
+                    print(f"left out: {self._items[place].location}: {error}", file=sys.stderr, flush=True)
+                    self._unreadable.add(place)
+        raise InvalidDataError(
+            f"{self._items[number].location} and the {tried} photographs after it can't be read; see to the images"
+        )
 
-def _pixels(item: ImageItem) -> NDArray[np.uint8]:
-    return decode_image(item.read())
+    def _bring(self, number: int) -> NDArray[np.uint8]:
+        number, pixels = self._readable(number)
+        self._brought.append(number)
+        return pixels

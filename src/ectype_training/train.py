@@ -1,142 +1,210 @@
 """Train a student to see through edits.
 
-    python -m ectype_training.train --images DIR... --targets targets.npz --out RUN [--minutes 50]
-
-The student looks at an edited photograph and must say what the teacher says of the unedited one: it is pulled to that
-target, and must tell it from the targets of all other photographs (a softmax over the whole set, which costs one matrix
-product and stands in for a batch of thousands). The run is resumed where it was if its folder has a checkpoint.
+With a teacher, the student looks at an edited photograph and must say what the teacher says of the unedited one: it is
+pulled to that target, and must tell it from the targets of all other photographs. Without one, two edits of a
+photograph must be alike and unlike those of others.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
+import hashlib
 import math
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from ectype.images import list_images
-from ectype_training.dataset import EditedPhotographs
-from ectype_training.descriptor_head import GeM
-from ectype_training.efficientnet_lite import FEATURES, EfficientNetLite0
-from ectype_training.onnx_export import MEAN, STD
-from ectype_training.teacher import reduced
+from ectype.descriptors.preprocessing import square
+from ectype.errors import InvalidDataError, UsageError
+from ectype.images import ImageItem, decode_image
+from ectype_training.config import FRESH_STARTS, Config
+from ectype_training.dataset import Batch, EditedPhotographs
+from ectype_training.losses import contrast, distillation, koleo
+from ectype_training.run import Progress, Run
+from ectype_training.student import Student, freeze
+from ectype_training.targets import read_targets, turned
 
-TEMPERATURE = 0.05
-COSINE_WEIGHT = 5.0
-WARM_UP = 200
-
-
-class Student(nn.Module):
-    """EfficientNet-Lite0, GeM pooling and a linear layer: uint8 (n, s, s, 3) to unit rows (n, dimension)."""
-
-    def __init__(self, dimension: int = 256) -> None:
-        super().__init__()
-        self.backbone = EfficientNetLite0()
-        self.pooling = GeM(3.0)
-        self.project = nn.Linear(FEATURES, dimension)
-
-    def forward(self, images: Tensor) -> Tensor:
-        x = (images.permute(0, 3, 1, 2).float() - MEAN) / STD
-        x = self.backbone(x.contiguous(memory_format=torch.channels_last))
-        return functional.normalize(self.project(self.pooling(x.float())))
+LOG_EVERY = 50
+SAVE_SECONDS = 300
+LARGEST_GRADIENT = 5.0
+_LOOK = 2048  # photographs by which targets are turned to a model that training starts from
 
 
-def loss_of(descriptors: Tensor, targets: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax over all targets (InfoNCE against the whole set), and one minus the cosine to the own target."""
-    similarity = descriptors @ targets.T
-    contrast = functional.cross_entropy(similarity / TEMPERATURE, numbers)
-    cosine = similarity.gather(1, numbers[:, None]).mean()
-    return contrast, 1 - cosine
+def train(config: Config, items: Sequence[ImageItem], targets: Path | None, folder: Path) -> Student:
+    """Train, or resume where the folder's last checkpoint was.
 
+    Parameters
+    ----------
+    config : Config
+    items : sequence of ImageItem
+        The photographs.
+    targets : Path or None
+        A teacher's descriptors of them, for the objective ``distillation``.
+    folder : Path
+        The run's: ``run.json``, ``checkpoint.pt``, ``log.csv``, ``curves.png``.
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", nargs="+", required=True)
-    parser.add_argument("--targets", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--minutes", type=float, default=50)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--workers", type=int, default=1)
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    Returns
+    -------
+    Student
 
-    items = list_images(options.images)
-    with np.load(options.targets) as file:
-        row_of = {name: row for row, name in enumerate(file["ids"].tolist())}
-        vectors = reduced(file["vectors"], 256)
-    targets = torch.from_numpy(vectors[[row_of[item.id] for item in items]])
-
-    torch.manual_seed(2021)
-    student = Student().to(memory_format=torch.channels_last)
-    student.backbone.load_imagenet()
-    decayed = [p for p in student.parameters() if p.ndim > 1]
-    plain = [p for p in student.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98))
-    checkpoint = options.out / "checkpoint.pt"
-    step, spent = 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        student.load_state_dict(state["student"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, spent = state["step"], state["seconds"]
-
-    data = EditedPhotographs(items, options.size, start=step * options.batch)
-    loader = DataLoader(
-        data, options.batch, num_workers=options.workers, prefetch_factor=6 if options.workers else None
-    )
-    log = csv.writer(open(options.out / "log.csv", "a", newline="", buffering=1))  # noqa: SIM115
-    budget = options.minutes * 60
-    start = last_saved = time.monotonic() - spent
-    sums = np.zeros(2)
-    student.train()
-    for images, numbers in loader:
-        seconds = time.monotonic() - start
-        share = min(1.0, seconds / budget)
-        for group in optimiser.param_groups:  # the clock decides the rate, so that any budget ends well
-            group["lr"] = (
-                options.rate * min(1, (step + 1) / WARM_UP) * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
-            )
-        with torch.autocast("cpu", torch.bfloat16):
-            descriptors = student(images)
-        contrast, distance = loss_of(descriptors.float(), targets, numbers)
-        optimiser.zero_grad(set_to_none=True)
-        (contrast + COSINE_WEIGHT * distance).backward()
-        nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-        optimiser.step()
-        step += 1
-        sums += contrast.item(), distance.item()
-        if step % 50 == 0:
-            contrast_mean, distance_mean = sums / 50
-            sums[:] = 0
-            log.writerow([step, step * options.batch, round(seconds), f"{contrast_mean:.4f}", f"{distance_mean:.4f}"])
-            print(
-                f"step {step}: {step * options.batch} samples, {seconds:.0f} s, "
-                f"contrast {contrast_mean:.4f}, distance {distance_mean:.4f}",
-                flush=True,
-            )
-        if share >= 1 or time.monotonic() - last_saved > 300:
-            last_saved = time.monotonic()
-            state = {
-                "student": student.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step,
-                "seconds": seconds,
-            }
-            torch.save(state, checkpoint.with_suffix(".new"))
-            checkpoint.with_suffix(".new").replace(checkpoint)
+    Raises
+    ------
+    UsageError
+        Targets are missing, or not wanted, or the folder has a run of another configuration.
+    InvalidDataError
+        A file that was named can't be used.
+    StorageError
+        The disk refused; the last checkpoint is as it was.
+    """
+    if (targets is None) != (config.objective == "contrast"):
+        raise UsageError("targets belong to the objective 'distillation', and to it alone")
+    run = Run(folder, {**config.to_dict(), "photographs": len(items), "data_sha256": _digest(config, items, targets)})
+    training = _Training(config, items, targets)
+    seconds = training.resume(run.load())
+    log = [row for row in run.log() if row.step <= training.step]
+    begun = time.monotonic() - seconds
+    saved = time.monotonic()
+    losses: list[tuple[float, float]] = []
+    share = _share(config, training.step, seconds)
+    batches = _batches(config, items, training.step) if share < 1 else iter(())
+    for batch in batches:
+        rate = _rate(config, training.step, share)
+        losses.append(training.update(batch, rate))
+        seconds = time.monotonic() - begun
+        share = _share(config, training.step, seconds)
+        if training.step % LOG_EVERY == 0:
+            means = np.mean(losses, axis=0).round(4).tolist()
+            log.append(Progress(training.step, training.step * config.batch, round(seconds, 1), rate, *means))
+            print(f"{share:6.1%}  {log[-1]}", flush=True)
+            losses.clear()
+        if share >= 1 or time.monotonic() - saved > SAVE_SECONDS:
+            saved = time.monotonic()
+            run.save(training.state(seconds))
+            run.write_log(log)
         if share >= 1:
             break
+    return training.student.cpu().eval()
 
 
-if __name__ == "__main__":
-    main()
+class _Training:
+    """Weights on their way: what one update does, and what must be kept to go on after a kill."""
+
+    def __init__(self, config: Config, items: Sequence[ImageItem], targets: Path | None) -> None:
+        torch.manual_seed(config.seed)
+        self._config = config
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.step = 0
+        self.student = begin(config, items)
+        self._goal: Tensor | None = None
+        if targets is not None:
+            rows = read_targets(targets, items, config.dimension)
+            if config.start not in FRESH_STARTS:
+                rows = _turned_to(self.student, config, items, rows)
+            self._goal = torch.from_numpy(rows).to(self._device)
+        freeze(self.student.backbone, config.frozen_blocks)
+        self.student.to(self._device, memory_format=torch.channels_last).train()
+        learning = [p for p in self.student.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in learning if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self._optimiser = torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98))
+
+    def resume(self, state: Mapping[str, Any] | None) -> float:
+        """Go on from a checkpoint; returns the seconds spent before it."""
+        if state is None:
+            return 0.0
+        self.student.load_state_dict(state["student"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.step = int(state["step"])
+        return float(state["seconds"])
+
+    def state(self, seconds: float) -> dict[str, Any]:
+        weights, moments = self.student.state_dict(), self._optimiser.state_dict()
+        return {"student": weights, "optimiser": moments, "step": self.step, "seconds": seconds}
+
+    def update(self, batch: Batch, rate: float) -> tuple[float, float]:
+        """Learn from one batch; returns its two losses."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        views, numbers, present = (part.to(self._device) for part in batch)
+        main, second = self._losses(views.flatten(0, 1), numbers, present)
+        self._optimiser.zero_grad(set_to_none=True)
+        distils = self._config.objective == "distillation"
+        (main + second * (self._config.cosine_weight if distils else self._config.koleo_weight)).backward()
+        nn.utils.clip_grad_norm_(self.student.parameters(), LARGEST_GRADIENT)
+        self._optimiser.step()
+        self.step += 1
+        return main.item(), second.item()
+
+    def _losses(self, images: Tensor, numbers: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16):
+            descriptors = self.student(images)
+        descriptors = descriptors.float()
+        if self._goal is not None:
+            return distillation(descriptors, self._goal, numbers, present, self._config.temperature)
+        first, second = descriptors[0::2], descriptors[1::2]
+        return contrast(first, second, numbers, self._config.temperature), koleo(first)
+
+
+def _digest(config: Config, items: Sequence[ImageItem], targets: Path | None) -> str:
+    """Of what a run is made from beside its configuration: names of photographs, targets, the model it starts from."""
+    digest = hashlib.sha256("\n".join(item.id for item in items).encode())
+    start = Path(config.start) if config.start not in FRESH_STARTS else None
+    for path in (targets, start):
+        if path is not None:
+            try:
+                digest.update(path.read_bytes())
+            except OSError as error:
+                raise InvalidDataError(f"{path}: can't be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def begin(config: Config, items: Sequence[ImageItem]) -> Student:
+    """The student before the first step."""
+    student = Student(config.dimension).to(memory_format=torch.channels_last)
+    if config.start == "imagenet":
+        student.backbone.load_imagenet()
+    elif config.start != "random":
+        student.load_onnx(Path(config.start))
+        looked = (views.flatten(0, 1) for views, _, _ in _batches(config, items, 0, workers=0))
+        student.renormalise(images for images, _ in zip(looked, range(12), strict=False))
+    return student
+
+
+def _turned_to(
+    student: Student, config: Config, items: Sequence[ImageItem], targets: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    rows = np.random.default_rng(config.seed).choice(len(items), min(_LOOK, len(items)), replace=False)
+    said = []
+    student.eval()
+    with torch.inference_mode():
+        for part in np.array_split(rows, max(1, len(rows) // 32)):
+            images = np.stack([square(decode_image(items[number].read()), config.size) for number in part])
+            said.append(student(torch.from_numpy(images)).numpy())
+    towards = np.concatenate(said)
+    aligned = turned(targets, towards, rows)
+    print(f"cosine of the start to the turned targets: {(aligned[rows] * towards).sum(1).mean():.3f}", flush=True)
+    return aligned
+
+
+def _batches(config: Config, items: Sequence[ImageItem], step: int, workers: int | None = None) -> Iterator[Batch]:
+    workers = config.workers if workers is None else workers
+    data = EditedPhotographs(items, config, start=step)
+    return iter(DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=6 if workers else None))
+
+
+def _rate(config: Config, step: int, share: float) -> float:
+    return config.rate * min(1, (step + 1) / config.warm_up) * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
+
+
+def _share(config: Config, step: int, seconds: float) -> float:
+    """How much of the run is over, by steps or by the clock."""
+    by_clock = 0.0 if config.minutes is None else seconds / (60 * config.minutes)
+    return min(1.0, max(step / config.steps, by_clock))

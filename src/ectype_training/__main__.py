@@ -1,0 +1,10 @@
+"""python -m ectype_training: targets, train, export, evaluate, ablate."""
+
+from __future__ import annotations
+
+import sys
+
+from ectype_training.commands import run
+
+if __name__ == "__main__":
+    sys.exit(run())

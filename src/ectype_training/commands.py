@@ -1,0 +1,148 @@
+"""The commands of ``python -m ectype_training``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from ectype.descriptors import DescriptorModel, load_model
+from ectype.descriptors.preprocessing import square
+from ectype.errors import EctypeError, InvalidDataError, UsageError
+from ectype.images import decode_image, list_images
+from ectype.storage import write_json
+from ectype.transformations import KINDS
+from ectype_training.config import read_config
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 if it did what was asked, 1 with a message if not."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except EctypeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command resumes at the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ectype_training", description="Train descriptors for copy detection."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    targets = commands.add_parser("targets", help="describe photographs with a teacher")
+    targets.add_argument("--teacher", type=Path, required=True, help="an ONNX file: uint8 (n, size, size, 3) in")
+    targets.add_argument("--size", type=int, required=True)
+    targets.add_argument("--images", nargs="+", required=True, metavar="DIR")
+    targets.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    targets.set_defaults(command=_targets)
+
+    train = commands.add_parser("train", help="train, or resume a run")
+    train.add_argument("--config", type=Path, required=True, metavar="FILE.toml")
+    train.add_argument("--images", nargs="+", required=True, metavar="DIR", help="folders, .tar archives or lists")
+    train.add_argument("--targets", type=Path, metavar="FILE.npz", help="a teacher's, for distillation")
+    train.add_argument("--out", type=Path, required=True, metavar="RUN")
+    train.set_defaults(command=_train)
+
+    export = commands.add_parser("export", help="write a run's student as an ONNX file with its card")
+    export.add_argument("--run", type=Path, required=True)
+    export.add_argument("--images", nargs="+", required=True, metavar="DIR", help="to compare the file with PyTorch on")
+    export.add_argument("--size", type=int, help="pixels a side; that of the training by default")
+    export.add_argument("--name", required=True)
+    export.add_argument("--version", required=True)
+    export.add_argument("--licence", default="Apache-2.0")
+    export.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
+    export.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    export.set_defaults(command=_export)
+
+    measure = commands.add_parser("evaluate", help="how well each kind of edit is seen through")
+    measure.add_argument("--model", help="an ONNX file with its card; the bundled model by default")
+    measure.add_argument("--run", type=Path, help="a training run instead")
+    measure.add_argument("--images", nargs="+", required=True, metavar="DIR", help="photographs not trained on")
+    measure.add_argument("--kinds", nargs="+", metavar="KIND", help="all by default")
+    measure.add_argument("--copies", type=int, default=100, help="of each kind")
+    measure.add_argument("--out", type=Path, metavar="FILE.json")
+    measure.set_defaults(command=_evaluate)
+
+    ablate = commands.add_parser("ablate", help="train without each of some kinds, and measure these")
+    ablate.add_argument("--config", type=Path, required=True, metavar="FILE.toml")
+    ablate.add_argument("--images", nargs="+", required=True, metavar="DIR")
+    ablate.add_argument("--targets", type=Path, metavar="FILE.npz")
+    ablate.add_argument("--held-out", nargs="+", required=True, metavar="DIR", help="photographs to measure on")
+    ablate.add_argument("--kinds", nargs="+", required=True, metavar="KIND")
+    ablate.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    ablate.set_defaults(command=_ablate)
+    return parser
+
+
+def _targets(options: argparse.Namespace) -> None:
+    from ectype_training.targets import describe_with_teacher
+
+    describe_with_teacher(options.teacher, options.size, list_images(options.images, ids="path"), options.out)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from ectype_training.train import train
+
+    config = read_config(options.config)
+    train(config, list_images(options.images, ids="path"), options.targets, options.out)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ectype_training.onnx_export import Identity, export
+    from ectype_training.student import load_student
+
+    items = list_images(options.images, ids="path")
+    student, config = load_student(options.run)
+    try:
+        description = " ".join(options.description.read_text("utf-8").split())
+    except (OSError, ValueError) as error:
+        raise InvalidDataError(f"{options.description}: can't be read: {error}") from error
+    size = options.size or config.size
+    chosen = items[:: max(1, len(items) // 256)]
+    samples = np.stack([square(decode_image(item.read()), size) for item in chosen])
+    identity = Identity(options.name, options.version, options.licence, description)
+    options.out.mkdir(parents=True, exist_ok=True)
+    card = export(student, identity, samples, options.out)
+    print(f"{options.out}: {card.name} {card.version}, {card.input_size} px, {card.dimension} dimensions")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from ectype_training.kinds import measure_kinds
+
+    if options.run is not None and options.model is not None:
+        raise UsageError("name a --model or a --run, not both")
+    model: DescriptorModel
+    if options.run is not None:
+        from ectype_training.student import StudentModel, load_student
+
+        student, config = load_student(options.run)
+        model = StudentModel(student, config.size)
+    else:
+        model = load_model(options.model)
+    items = list_images(options.images, ids="path")
+    results = measure_kinds(model, items, options.kinds or ["unedited", *KINDS], options.copies)
+    print(f"{'kind':28} {'µAP':>6} {'R@P90':>6} {'R@1':>6}")
+    for row in sorted(results, key=lambda row: row.micro_average_precision):
+        print(f"{row.kind:28} {row.micro_average_precision:6.3f} {row.recall_at_p90:6.3f} {row.recall_at_rank1:6.3f}")
+    means = [np.mean([getattr(row, name) for row in results]) for name in list(asdict(results[0]))[1:]]
+    print(f"{'mean of ' + str(len(results)) + ' kinds':28} {means[0]:6.3f} {means[1]:6.3f} {means[2]:6.3f}")
+    if options.out:
+        write_json(options.out, [asdict(row) for row in results])
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    from ectype_training.ablation import ablate
+
+    config = read_config(options.config)
+    items, held_out = (list_images(names, ids="path") for names in (options.images, options.held_out))
+    ablate(config, items, options.targets, held_out, options.kinds, options.out)

@@ -1,0 +1,161 @@
+"""What a training run does, read from a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ectype.errors import InvalidDataError
+from ectype.transformations import KINDS
+
+MOST_DIMENSIONS = 256
+FRESH_STARTS = ("imagenet", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A training run; the names are those of the TOML file's keys.
+
+    Attributes
+    ----------
+    steps : int
+        Updates of the weights.
+    minutes : float or None
+        The run ends after this time if that is sooner; its rate then falls with the clock, so that it ends well, and
+        two machines don't give the same weights.
+    objective : {"distillation", "contrast"}
+        Say of the edited photograph what a teacher says of the unedited one, or tell two edits of one photograph from
+        those of others without any teacher.
+    start : str
+        ``imagenet``, ``random``, or the ONNX file of an earlier model of the same architecture.
+    size : int
+        Pixels a side of what the student looks at.
+    dimension : int
+    batch : int
+        Photographs a step.
+    rate : float
+        The highest learning rate; it rises over `warm_up` steps and falls as a cosine to a hundredth.
+    weight_decay : float
+    temperature : float
+        Of the softmax over descriptors.
+    cosine_weight : float
+        Of one minus the cosine to the teacher's descriptor (distillation).
+    koleo_weight : float
+        Of the entropy term that spreads descriptors (contrast).
+    frozen_blocks : int
+        The stem and so many blocks keep the weights they start with; -1 freezes nothing.
+    unedited : float
+        Share of the photographs that are shown as they are.
+    most_edits : int
+        The longest chain of edits.
+    often : list of str
+        Kinds of edits drawn three times as often as others.
+    leave_out : list of str
+        Kinds of edits never drawn.
+    bfloat16 : bool
+        Multiply in bfloat16; only where the processor does it natively is that faster.
+    workers : int
+        Processes that edit photographs.
+    seed : int
+    """
+
+    steps: int
+    minutes: float | None = None
+    objective: Literal["distillation", "contrast"] = "distillation"
+    start: str = "imagenet"
+    size: int = 160
+    dimension: int = 256
+    batch: int = 48
+    rate: float = 1e-3
+    warm_up: int = 200
+    weight_decay: float = 0.02
+    temperature: float = 0.05
+    cosine_weight: float = 5.0
+    koleo_weight: float = 1.0
+    frozen_blocks: int = -1
+    unedited: float = 0.1
+    most_edits: int = 4
+    often: tuple[str, ...] = field(default=())
+    leave_out: tuple[str, ...] = field(default=())
+    bfloat16: bool = False
+    workers: int = 1
+    seed: int = 2021
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "size", "batch", "most_edits"):
+            if getattr(self, name) < 1:
+                raise InvalidDataError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("rate", "temperature"):
+            if not getattr(self, name) > 0:
+                raise InvalidDataError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 1 <= self.dimension <= MOST_DIMENSIONS:
+            raise InvalidDataError(f"dimension must be from 1 to {MOST_DIMENSIONS}, not {self.dimension}")
+        if not 0 <= self.unedited <= 1:
+            raise InvalidDataError(f"unedited is a share from 0 to 1, not {self.unedited}")
+        if self.objective not in ("distillation", "contrast"):
+            raise InvalidDataError(f"objective must be 'distillation' or 'contrast', not {self.objective!r}")
+        for name in (*self.often, *self.leave_out):
+            if name not in KINDS:
+                raise InvalidDataError(f"there is no kind of edit named {name!r}; there are {', '.join(KINDS)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values; lists where the attributes are tuples."""
+        values = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], origin: str) -> Config:
+        """Check plain values.
+
+        Raises
+        ------
+        InvalidDataError
+            A key is unknown or missing, or a value is of the wrong type or out of range; `origin` is named.
+        """
+        fields = {entry.name: entry for entry in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(fields))
+        if unknown:
+            raise InvalidDataError(
+                f"{origin}: unknown setting {', '.join(unknown)}; the settings are {', '.join(fields)}"
+            )
+        if "steps" not in values:
+            raise InvalidDataError(f"{origin}: the setting 'steps' is missing")
+        try:
+            return cls(**{name: _typed(name, str(fields[name].type), value) for name, value in values.items()})
+        except InvalidDataError as error:
+            raise InvalidDataError(f"{origin}: {error}") from error
+
+
+def read_config(path: Path) -> Config:
+    """Read a configuration.
+
+    Raises
+    ------
+    InvalidDataError
+        The file can't be read, or is no configuration.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidDataError(f"{path}: not a readable TOML file: {error}") from error
+    return Config.from_dict(values, str(path))
+
+
+def _typed(name: str, annotation: str, value: Any) -> Any:
+    """The value as the attribute's type; only an int may stand for a float, a list for a tuple."""
+    if annotation.startswith("tuple"):
+        if isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value):
+            return tuple(value)
+        raise InvalidDataError(f"{name} must be a list of texts, not {value!r}")
+    if "float" in annotation:
+        if (value is None and "None" in annotation) or (isinstance(value, int | float) and not isinstance(value, bool)):
+            return value if value is None else float(value)
+        raise InvalidDataError(f"{name} must be a number, not {value!r}")
+    wanted: type = bool if annotation == "bool" else int if annotation == "int" else str
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        words = {bool: "true or false", int: "a whole number", str: "a text"}
+        raise InvalidDataError(f"{name} must be {words[wanted]}, not {value!r}")
+    return value

@@ -1,0 +1,71 @@
+"""What the student is told: be what the teacher says, be like your copies, be unlike all else."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def distillation(
+    descriptors: Tensor, targets: Tensor, numbers: Tensor, present: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """How far edited photographs are from what the teacher says of the unedited ones.
+
+    A softmax over the teacher's descriptors of the whole training set (InfoNCE, van den Oord et al., 2018, with the set
+    in place of the batch: one matrix product for thousands of negatives), and the cosine to the own one.
+
+    Parameters
+    ----------
+    descriptors : Tensor of float32, shape (n, d)
+        Unit rows, of the edited photographs.
+    targets : Tensor of float32, shape (m, d)
+        Unit rows, of all unedited ones.
+    numbers : Tensor of int64, shape (n,)
+        The target's row of each.
+    present : Tensor of int64, shape (n, k)
+        Rows of other photographs that the edits brought into the picture, -1 for none: a picture in a picture is
+        both, so these are not held against it.
+    temperature : float
+
+    Returns
+    -------
+    contrast, distance : Tensor
+        Scalars: the cross entropy, and one minus the mean cosine.
+    """
+    similarity = descriptors @ targets.T
+    own = similarity.gather(1, numbers[:, None])
+    logits = similarity / temperature
+    row, column = (present >= 0).nonzero(as_tuple=True)
+    other = present[row, column]
+    kept = other != numbers[row]
+    logits = logits.index_put((row[kept], other[kept]), logits.new_tensor(-torch.inf))
+    return functional.cross_entropy(logits, numbers), 1 - own.mean()
+
+
+def contrast(first: Tensor, second: Tensor, numbers: Tensor, temperature: float) -> Tensor:
+    """InfoNCE between two edits of each photograph of a batch (NT-Xent, Chen et al., ICML 2020).
+
+    Parameters
+    ----------
+    first, second : Tensor of float32, shape (n, d)
+        Unit rows.
+    numbers : Tensor of int64, shape (n,)
+        Photographs; where one is there twice, its rows are not held against each other.
+    temperature : float
+    """
+    rows = torch.cat([first, second])
+    owner = torch.cat([numbers, numbers])
+    count = len(first)
+    partner = torch.arange(2 * count, device=rows.device).roll(count)
+    excluded = owner[:, None] == owner[None, :]
+    excluded[torch.arange(2 * count, device=rows.device), partner] = False
+    return functional.cross_entropy((rows @ rows.T / temperature).masked_fill(excluded, -torch.inf), partner)
+
+
+def koleo(descriptors: Tensor) -> Tensor:
+    """Minus the mean log of the distance to the nearest row (Kozachenko-Leonenko; Sablayrolles et al., ICLR 2019)."""
+    with torch.no_grad():
+        similarity = descriptors @ descriptors.T
+        nearest = similarity.fill_diagonal_(-2).argmax(1)
+    return -(descriptors - descriptors[nearest]).norm(dim=1).clamp(min=1e-6).log().mean()

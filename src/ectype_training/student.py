@@ -1,0 +1,174 @@
+"""The network that is trained: EfficientNet-Lite0, GeM pooling, a linear layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ectype.descriptors.preprocessing import square
+from ectype.errors import ModelError
+from ectype_training.config import Config
+from ectype_training.efficientnet_lite import FEATURES, EfficientNetLite0, SameConv, convolutions
+from ectype_training.onnx_export import MEAN, STD
+from ectype_training.pooling import GeM
+from ectype_training.run import load_checkpoint, read_identity
+
+
+class Student(nn.Module):
+    """uint8 images (n, s, s, 3) to unit float32 descriptors (n, dimension)."""
+
+    def __init__(self, dimension: int = 256) -> None:
+        super().__init__()
+        self.backbone = EfficientNetLite0()
+        self.pooling = GeM(3.0)
+        self.project = nn.Linear(FEATURES, dimension)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = (images.permute(0, 3, 1, 2).float() - MEAN) / STD
+        x = self.backbone(x.contiguous(memory_format=torch.channels_last))
+        return functional.normalize(self.project(self.pooling(x.float())))
+
+    def load_onnx(self, path: Path) -> None:
+        """Start from an exported model.
+
+        Its convolutions have their normalisations folded in; these come back as ones that change nothing, until
+        `renormalise` has seen what flows through them.
+
+        Raises
+        ------
+        ModelError
+            The file can't be read, or is of another architecture.
+        """
+        try:
+            graph = onnx.load(path).graph
+        except Exception as error:  # protobuf has no error class of its own to rely on
+            raise ModelError(f"{path}: not a readable ONNX file: {error}") from error
+        arrays = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
+        arrays |= {
+            node.output[0]: arrays[node.input[0]] for node in graph.node if node.input[:1] and node.input[0] in arrays
+        }
+        layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
+        pairs = list(convolutions(self.backbone))
+        if len(layers) != len(pairs) + 1:
+            raise ModelError(
+                f"{path}: {len(layers)} layers, where EfficientNet-Lite0 and a linear one have {len(pairs) + 1}"
+            )
+        for node, (convolution, norm) in zip(layers, pairs, strict=False):
+            weight, bias = _weights(path, node, arrays, tuple(convolution.weight.shape))
+            with torch.no_grad():
+                convolution.weight.copy_(weight)
+                norm.running_mean.zero_()
+                norm.running_var.fill_(1 - norm.eps)
+                norm.weight.fill_(1)
+                norm.bias.copy_(bias)
+        weight, bias = _weights(path, layers[-1], arrays, tuple(self.project.weight.shape))
+        with torch.no_grad():
+            self.project.weight.copy_(weight)
+            self.project.bias.copy_(bias)
+
+    def renormalise(self, batches: Iterable[Tensor]) -> None:
+        """Give every normalisation the mean and variance of what flows through it, without changing what comes out."""
+        sums: dict[nn.BatchNorm2d, list[Tensor]] = {}
+
+        def record(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+            x = inputs[0]
+            sums.setdefault(norm, []).append(torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))]))
+
+        norms = [norm for _, norm in convolutions(self.backbone)]
+        hooks = [norm.register_forward_pre_hook(record) for norm in norms]
+        self.eval()
+        with torch.no_grad():
+            for images in batches:
+                self(images)
+            for hook in hooks:
+                hook.remove()
+            for norm, rows in sums.items():
+                mean, square = torch.stack(rows).mean(0)
+                variance = (square - mean.square()).clamp(min=1e-6)
+                scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+                shift = norm.bias - norm.running_mean * scale
+                norm.weight.copy_(scale * (variance + norm.eps).sqrt())
+                norm.bias.copy_(shift + scale * mean)
+                norm.running_mean.copy_(mean)
+                norm.running_var.copy_(variance)
+
+
+def _weights(
+    path: Path, node: onnx.NodeProto, arrays: dict[str, NDArray[np.float32]], shape: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    found = [arrays.get(name) for name in node.input[1:3]]
+    if len(found) != 2 or found[0] is None or found[1] is None or found[0].shape != shape:
+        seen = None if not found or found[0] is None else found[0].shape
+        raise ModelError(f"{path}: the layer {node.name} has weights {seen}, where {shape} was expected")
+    weight, bias = (torch.from_numpy(np.array(array, np.float32)) for array in found)
+    return weight, bias
+
+
+def freeze(backbone: EfficientNetLite0, blocks: int) -> None:
+    """Fold the normalisations of the stem and the first blocks into their convolutions, which learn no more."""
+    backbone.frozen = blocks
+    if blocks < 0:
+        return
+    backbone._conv_stem, backbone._bn0 = _folded(backbone._conv_stem, backbone._bn0)
+    for block in backbone._blocks[:blocks]:
+        if block.expands:
+            block._expand_conv, block._bn0 = _folded(block._expand_conv, block._bn0)
+        block._depthwise_conv, block._bn1 = _folded(block._depthwise_conv, block._bn1)
+        block._project_conv, block._bn2 = _folded(block._project_conv, block._bn2)
+
+
+def _folded(convolution: SameConv, norm: nn.Module) -> tuple[SameConv, nn.Module]:
+    fused = fuse_conv_bn_eval(convolution.eval(), norm.eval())
+    fused.requires_grad_(False)
+    return fused, nn.Identity()
+
+
+def load_student(folder: Path) -> tuple[Student, Config]:
+    """The student of a training run as its last checkpoint has it, and the run's configuration.
+
+    Raises
+    ------
+    InvalidDataError
+        The folder has no run, or none with a checkpoint, or a damaged one.
+    """
+    identity = read_identity(folder)
+    names = set(Config(steps=1).to_dict())
+    config = Config.from_dict({name: value for name, value in identity.items() if name in names}, str(folder))
+    student = Student(config.dimension)
+    freeze(student.backbone, config.frozen_blocks)
+    student.load_state_dict(load_checkpoint(folder)["student"])
+    return student.eval(), config
+
+
+class StudentModel:
+    """A student as an `ectype.descriptors.DescriptorModel`, to measure one that was not exported.
+
+    Parameters
+    ----------
+    student : Student
+    size : int
+        Pixels a side that it looks at.
+    """
+
+    fingerprint = "not exported"
+
+    def __init__(self, student: Student, size: int) -> None:
+        self.name = "student"
+        self.dimension = student.project.out_features
+        self.input_size = size
+        self._student = student.eval()
+
+    def describe(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Describe RGB images (h, w, 3): (n, dimension) float32 unit rows."""
+        batch = torch.from_numpy(np.stack([square(image, self.input_size) for image in images]))
+        with torch.inference_mode():
+            return self._student(batch).numpy()

@@ -1,0 +1,102 @@
+"""What a strong model says of the unedited photographs: the student's targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ectype.descriptors.preprocessing import square
+from ectype.descriptors.runtimes import available_cores, open_runtime
+from ectype.errors import InvalidDataError
+from ectype.images import ImageItem, decode_image
+from ectype.storage import check_folder_of, replacing
+
+
+def describe_with_teacher(teacher: Path, size: int, items: Sequence[ImageItem], out: Path) -> None:
+    """Write a teacher's descriptors of unedited photographs as an ``.npz`` of ``ids`` and ``vectors``.
+
+    Parameters
+    ----------
+    teacher : Path
+        Any ONNX file that takes uint8 images (n, size, size, 3). It is used here only, and never shipped.
+    size : int
+    items : sequence of ImageItem
+    out : Path
+    """
+    check_folder_of(out)
+    runtime = open_runtime(teacher, np.zeros((1, size, size, 3), np.uint8))
+
+    def describe(item: ImageItem) -> NDArray[np.float32]:
+        return runtime.run(square(decode_image(item.read()), size)[None])[0]
+
+    rows = []
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for number, row in enumerate(pool.map(describe, items), 1):
+            rows.append(row)
+            if number % 2000 == 0 or number == len(items):
+                print(f"{number} of {len(items)} described", flush=True)
+    with replacing(out) as temporary:
+        np.savez(temporary, ids=np.array([item.id for item in items]), vectors=np.stack(rows))
+
+
+def read_targets(path: Path, items: Sequence[ImageItem], dimension: int) -> NDArray[np.float32]:
+    """The teacher's descriptors of some photographs, reduced to their first principal components.
+
+    Parameters
+    ----------
+    path : Path
+    items : sequence of ImageItem
+    dimension : int
+
+    Returns
+    -------
+    ndarray of float32, shape (len(items), dimension)
+        Unit rows, in the order of `items`.
+
+    Raises
+    ------
+    InvalidDataError
+        The file can't be read, or lacks photographs, or has too few dimensions.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            row_of = {name: row for row, name in enumerate(file["ids"].tolist())}
+            vectors = file["vectors"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InvalidDataError(f"{path}: not a file of targets: {error}") from error
+    missing = [item.id for item in items if item.id not in row_of]
+    if missing:
+        raise InvalidDataError(
+            f"{path}: no target for {len(missing)} of {len(items)} photographs, {missing[0]!r} first; "
+            "make the targets from the same folders and archives"
+        )
+    if vectors.shape[1] < dimension:
+        raise InvalidDataError(f"{path}: targets of {vectors.shape[1]} dimensions can't teach {dimension}")
+    return reduced(vectors[[row_of[item.id] for item in items]], dimension)
+
+
+def reduced(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
+    """The first principal components of unit rows, again of unit length."""
+    rows = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    centred = rows - rows.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    kept = centred @ axes[:, ::-1][:, :dimension]
+    return (kept / np.linalg.norm(kept, axis=1, keepdims=True)).astype(np.float32)
+
+
+def turned(targets: NDArray[np.float32], towards: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Turn all targets together to where a model already points (orthogonal Procrustes); distances stay as they are.
+
+    Parameters
+    ----------
+    targets : ndarray of float32, shape (m, d)
+    towards : ndarray of float32, shape (n, d)
+        The model's descriptors of the photographs `rows`.
+    rows : ndarray of int64, shape (n,)
+    """
+    left, _, right = np.linalg.svd(targets[rows].T @ towards)
+    return (targets @ (left @ right)).astype(np.float32)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ectype.descriptors import load_model
+from ectype.errors import ModelError
+from ectype.transformations.materials import drawn_picture
+from ectype_training.onnx_export import Identity, export
+from ectype_training.student import Student, StudentModel, freeze
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    return torch.from_numpy(np.stack([drawn_picture(number, (SIZE, SIZE)) for number in range(8)]))
+
+
+@pytest.fixture(scope="module")
+def student(pictures: torch.Tensor) -> Student:
+    """Random weights, with normalisations that have seen pictures."""
+    torch.manual_seed(0)
+    student = Student(32).train()
+    with torch.no_grad():
+        for _ in range(60):
+            student(pictures)
+    return student.eval()
+
+
+@pytest.fixture(scope="module")
+def exported(student: Student, pictures: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    export(student, Identity("student", "1", "Apache-2.0", "made by a test"), pictures.numpy(), folder)
+    return folder
+
+
+def descriptors(student: Student, pictures: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        return student.eval()(pictures)
+
+
+def test_the_exported_file_says_what_pytorch_says(student: Student, exported: Path, pictures: torch.Tensor) -> None:
+    model = load_model(exported)
+    found = model.describe(list(pictures.numpy()))
+    assert (model.dimension, model.input_size) == (32, SIZE)
+    assert (found * descriptors(student, pictures).numpy()).sum(1).min() > 0.999
+
+
+def test_a_student_starts_where_the_exported_file_ends(exported: Path, pictures: torch.Tensor) -> None:
+    again = Student(32)
+    again.load_onnx(exported / "model.onnx")
+    expected = load_model(exported, runtime="onnxruntime").describe(list(pictures.numpy()))
+    np.testing.assert_allclose(descriptors(again, pictures), expected, atol=2e-3)
+
+
+def test_renormalising_changes_no_descriptor_but_what_training_sees(exported: Path, pictures: torch.Tensor) -> None:
+    again = Student(32)
+    again.load_onnx(exported / "model.onnx")
+    before = descriptors(again, pictures)
+    again.renormalise([pictures])
+    torch.testing.assert_close(descriptors(again, pictures), before, atol=2e-3, rtol=0)
+    with torch.no_grad():  # by the batch's own statistics, which are those it was given
+        in_training = again.train()(pictures)
+    assert (in_training * before).sum(1).min() > 0.99
+
+
+@pytest.mark.parametrize("blocks", [-1, 0, 5])
+def test_freezing_changes_no_descriptor_and_keeps_what_is_frozen(
+    student: Student, pictures: torch.Tensor, blocks: int
+) -> None:
+    copy = Student(32)
+    copy.load_state_dict(student.state_dict())
+    freeze(copy.backbone, blocks)
+    torch.testing.assert_close(descriptors(copy, pictures), descriptors(student, pictures), atol=1e-4, rtol=0)
+    copy.train()(pictures).sum().backward()
+    stem, first, last = copy.backbone._conv_stem, copy.backbone._blocks[0], copy.backbone._blocks[-1]
+    assert (stem.weight.grad is None) == (blocks >= 0)
+    assert (first._project_conv.weight.grad is None) == (blocks > 0)
+    assert last._project_conv.weight.grad is not None
+
+
+def test_a_student_is_a_descriptor_model(student: Student, pictures: torch.Tensor) -> None:
+    model = StudentModel(student, SIZE)
+    rows = model.describe([drawn_picture(1, (90, 50)), drawn_picture(2, (40, 40))])
+    assert rows.shape == (2, 32)
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+
+
+def test_other_files_and_other_architectures_are_refused(tmp_path: Path, exported: Path) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"nothing of the kind")
+    with pytest.raises(ModelError, match=r"other\.onnx"):
+        Student().load_onnx(other)
+    with pytest.raises(ModelError, match="was expected"):
+        Student(64).load_onnx(exported / "model.onnx")
