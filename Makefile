@@ -4,20 +4,24 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-training lint format clean
 
 help:
-	@echo "make demo    find edited copies of real photographs; ends with a page of pictures"
-	@echo "make test    run the tests"
-	@echo "make lint    check style, types and layers"
-	@echo "make format  bring the code into the project's style"
-	@echo "make clean   remove what the others made"
+	@echo "make demo           find edited copies of real photographs; ends with a page of pictures"
+	@echo "make test           run the tests"
+	@echo "make test-training  run the tests of training, which need PyTorch"
+	@echo "make lint           check style, types and layers"
+	@echo "make format         bring the code into the project's style"
+	@echo "make clean          remove what the others made"
 
 demo: $(VENV)/installed
 	$(BIN)/ectype demo
 
 test: $(VENV)/installed-for-tests
 	$(BIN)/python -m pytest
+
+test-training: $(VENV)/installed-for-training
+	$(BIN)/python -m pytest tests/training
 
 lint: $(VENV)/installed-for-lint
 	$(BIN)/ruff check .
@@ -43,6 +47,10 @@ $(VENV)/installed: $(VENV)/pip pyproject.toml
 
 $(VENV)/installed-for-tests: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group test
+	touch $@
+
+$(VENV)/installed-for-training: $(VENV)/installed-for-tests
+	$(BIN)/python -m pip install --quiet --editable ".[demo,training]"
 	touch $@
 
 $(VENV)/installed-for-lint: $(VENV)/installed
