@@ -1,4 +1,4 @@
-"""python -m ectype_training: targets, train, export, evaluate, ablate."""
+"""python -m ectype_training: pack, targets, train, export, evaluate, ablate."""
 
 from __future__ import annotations
 

@@ -39,6 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    pack = commands.add_parser("pack", help="shrink photographs into shards")
+    pack.add_argument("--images", nargs="+", required=True, metavar="DIR")
+    pack.add_argument("--longest", type=int, default=240, help="pixels of the longer side (default: 240)")
+    pack.add_argument("--shard-mib", type=float, default=60, help="size of a shard, at most (default: 60)")
+    pack.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    pack.set_defaults(command=_pack)
+
     targets = commands.add_parser("targets", help="describe photographs with a teacher")
     targets.add_argument("--teacher", type=Path, required=True, help="an ONNX file: uint8 (n, size, size, 3) in")
     targets.add_argument("--size", type=int, required=True)
@@ -82,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     ablate.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     ablate.set_defaults(command=_ablate)
     return parser
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from ectype_training.pack import Packing, pack
+
+    packing = Packing(longest=options.longest, shard_mib=options.shard_mib)
+    pack(list_images(options.images, ids="path"), options.out, packing)
 
 
 def _targets(options: argparse.Namespace) -> None:
