@@ -171,7 +171,7 @@ def test_a_folder_that_is_not_there_is_named(folder_of_pictures: Pictures, tmp_p
         (("a", "b"), np.eye(1, 3, dtype=np.float32), "2 ids for 1"),
         (("a", "a"), np.eye(2, 3, dtype=np.float32), "repeated"),
         (("a",), np.eye(1, 3), "float32"),
-        (("a",), np.eye(1, 300, dtype=np.float32), "300 dimensions"),
+        (("a",), np.eye(1, 4097, dtype=np.float32), "4097 dimensions; 1 to 4096 are allowed"),
     ],
 )
 def test_descriptor_sets_are_checked_when_they_are_made(ids, vectors, message) -> None:

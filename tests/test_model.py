@@ -83,7 +83,7 @@ def test_the_fingerprint_covers_weights_and_preprocessing_only() -> None:
         ({"resize": "stretch"}, "resize must be one of"),
         ({"input_size": 4}, "input_size must be 16"),
         ({"input_size": "224"}, "input_size must be 16"),
-        ({"dimension": 257}, "dimension: 1 to 256"),
+        ({"dimension": 4097}, "dimension: 1 to 4096"),
         ({"mean": (1, 2)}, "mean must be three numbers"),
         ({"mean": "abc"}, "mean must be three numbers"),
         ({"std": (1, 1, 0)}, "std must be above 0"),

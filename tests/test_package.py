@@ -28,9 +28,9 @@ def test_the_public_names_are_these() -> None:
     assert sorted(ectype.__all__) == sorted(
         """
         AddReport Collection DescriptorModel DescriptorSet EctypeError Evaluation GroundTruth ImageItem ImageLimits
-        Match MatchReport ModelCard Neighbours Reference SkippedImage __version__ describe_items describe_to_file
-        evaluate list_images load_model match_descriptors match_images plot_precision_recall read_descriptors
-        read_ground_truth read_image read_matches write_descriptors write_matches
+        Match MatchReport ModelCard ModelStore Neighbours Reference SkippedImage __version__ describe_items
+        describe_to_file evaluate list_images list_models load_model match_descriptors match_images
+        plot_precision_recall read_descriptors read_ground_truth read_image read_matches write_descriptors write_matches
         """.split()
     )
 

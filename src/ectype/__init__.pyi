@@ -3,8 +3,10 @@ from .collection import Collection as Collection
 from .collection import Reference as Reference
 from .descriptors import DescriptorModel as DescriptorModel
 from .descriptors import ModelCard as ModelCard
+from .descriptors import ModelStore as ModelStore
 from .descriptors import describe_items as describe_items
 from .descriptors import describe_to_file as describe_to_file
+from .descriptors import list_models as list_models
 from .descriptors import load_model as load_model
 from .descriptors import read_descriptors as read_descriptors
 from .descriptors import write_descriptors as write_descriptors

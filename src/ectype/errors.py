@@ -12,6 +12,7 @@
     │   │   └── ModelMismatchError    the collection was made with another model
     │   └── EvaluationError        matches or ground truth that can't be scored
     ├── StorageError            the disk refused: full, read-only, no permission
+    ├── DownloadError           a file can't be fetched from the web, or another one came
     └── MissingPackageError     an optional package is needed and not installed
 
 Each message says what was wrong, where, and what to do.
@@ -69,6 +70,10 @@ class EvaluationError(InvalidDataError):
 
 class StorageError(EctypeError):
     """The disk refused to read or write."""
+
+
+class DownloadError(EctypeError):
+    """A file can't be fetched from the web, or another one came."""
 
 
 class MissingPackageError(EctypeError):

@@ -47,8 +47,9 @@ def _add_commands() -> None:
     from ectype.cli.describe import describe
     from ectype.cli.evaluate import evaluate
     from ectype.cli.match import match
+    from ectype.cli.models import models
 
-    for command in (collection, demo, describe, evaluate, match):
+    for command in (collection, demo, describe, evaluate, match, models):
         cli.add_command(command)
 
 

@@ -24,8 +24,8 @@ json_option = click.option(
 model_option = click.option(
     "--model",
     "model_path",
-    type=click.Path(),
-    help="An ONNX file with its card beside it, instead of the default model.",
+    metavar="NAME_OR_FILE",
+    help="Instead of the default model: one that `ectype models list` names, or an ONNX file with its card beside it.",
 )
 runtime_option = click.option(
     "--runtime",

@@ -12,6 +12,7 @@ from ectype.descriptors.preprocessing import RESIZE_RULES
 from ectype.errors import ModelError
 from ectype.types import MAX_DIMENSION
 
+CARD_SUFFIX = ".json"
 _DECIDING = ("sha256", "input_size", "input_type", "input_layout", "resize", "mean", "std", "dimension")
 
 
@@ -35,7 +36,7 @@ class ModelCard:
     mean, std : tuple of three floats
         Per channel (red, green, blue), for pixel values 0 to 255.
     dimension : int
-        Of a descriptor; at most 256.
+        Of a descriptor; at most `ectype.types.MAX_DIMENSION`.
     bfloat16 : bool
         Whether processors that compute in bfloat16 may do so: the descriptors then still have a cosine of at least
         0.999 to those of float32.
@@ -106,7 +107,7 @@ def read_card(path: Path) -> ModelCard:
     try:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ModelError(f"{path}: a model file needs its card beside it; docs/models.md shows one") from None
+        raise ModelError(f"{path}: a model file needs its card (docs/models.md shows one)") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: the card can't be read: {error}") from error
     if not isinstance(content, dict):

@@ -21,7 +21,7 @@ class DescriptorModel(Protocol):
     fingerprint : str
         Digest of everything that decides a vector: weights and preprocessing. Vectors compare only where it is equal.
     dimension : int
-        Of a vector; at most 256.
+        Of a vector; at most `ectype.types.MAX_DIMENSION`.
     input_size : int
         Pixels a side that the model looks at: larger pictures may be scaled down to it while they are decoded.
     """

@@ -5,43 +5,32 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ectype.descriptors.card import ModelCard, read_card
+from ectype.descriptors.card import CARD_SUFFIX, ModelCard
 from ectype.descriptors.preprocessing import RESIZE_RULES
 from ectype.descriptors.runtimes import RuntimeName, open_runtime
 from ectype.errors import ModelError
 
 MODEL_FILE = "model.onnx"
-CARD_SUFFIX = ".json"
 
 
-def load_model(path: str | Path | None = None, *, runtime: RuntimeName = "auto") -> OnnxModel:
-    """Load a descriptor model.
-
-    Parameters
-    ----------
-    path : str or Path, optional
-        An ONNX file whose card lies beside it (``name.onnx`` and ``name.json``), or a folder with ``model.onnx`` and
-        ``model.json``. Without it, the model that comes with Ectype.
-    runtime : {"auto", "openvino", "onnxruntime"}
+def digest_of(file: Path) -> str:
+    """The sha256 of a file, in hexadecimal.
 
     Raises
     ------
     ModelError
-        A file is missing or damaged, or file and card do not fit.
+        The file can't be read.
     """
-    if path is None:
-        path = Path(str(resources.files("ectype.descriptors") / "bundled"))
-    path = Path(path)
-    file = path / MODEL_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise ModelError(f"{file}: there is no such model file")
-    return OnnxModel(file, read_card(file.with_suffix(CARD_SUFFIX)), runtime)
+    try:
+        with open(file, "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{file}: can't be read ({error.strerror}); change that, or give another file") from error
 
 
 class OnnxModel:
@@ -56,19 +45,18 @@ class OnnxModel:
     Raises
     ------
     ModelError
-        The file's digest isn't the card's, or its input or output isn't what the card says.
+        The file can't be read, its digest isn't the card's, or its input or output isn't what the card says.
     """
 
     def __init__(self, file: Path, card: ModelCard, runtime: RuntimeName = "auto") -> None:
-        with open(file, "rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        digest = digest_of(file)
         if digest != card.sha256:
             raise ModelError(
                 f"{file}: its sha256 is {digest}, its card says {card.sha256}; it is damaged, or the card is another's"
             )
         self.card = card
         self._file = file
-        example = self._input_of(np.full((card.input_size, card.input_size, 3), 128, np.uint8))
+        example = self.input_of(np.full((card.input_size, card.input_size, 3), 128, np.uint8))
         self._runtime = open_runtime(file, example, runtime, bfloat16=card.bfloat16)
         self._try_out(example)
 
@@ -104,14 +92,15 @@ class OnnxModel:
         ModelError
             The model gave a vector that is not finite or has no length.
         """
-        rows = [self._runtime.run(self._input_of(image))[0] for image in images]
+        rows = [self._runtime.run(self.input_of(image))[0] for image in images]
         vectors = np.stack(rows) if rows else np.empty((0, self.dimension), np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or (lengths == 0).any():
             raise ModelError(f"{self.name}: gave a descriptor that is not finite or has no length")
         return np.asarray(vectors / lengths, np.float32)
 
-    def _input_of(self, image: NDArray[np.uint8]) -> NDArray[np.number]:
+    def input_of(self, image: NDArray[np.uint8]) -> NDArray[np.number]:
+        """What the graph is given for an RGB image (h, w, 3): scaled, normalised and laid out, in a batch of one."""
         pixels: NDArray[np.number] = RESIZE_RULES[self.card.resize](image, self.card.input_size)
         if self.card.input_type == "float32":
             pixels = (pixels - np.array(self.card.mean, np.float32)) / np.array(self.card.std, np.float32)

@@ -1,0 +1,74 @@
+"""ONNX files of a few hundred bytes, written field by field: no package for ONNX is needed to test with them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ectype.descriptors import ModelCard
+
+SIDE = 16
+_FLOAT, _INT64 = 1, 7
+
+
+def write_tiny_model(folder: Path, name: str = "tiny", *, dimension: int = 512, seed: int = 0) -> Path:
+    """Write ``<name>.onnx`` and ``<name>.json``: the descriptor is the first numbers of the picture, 16 pixels square.
+
+    Models with different seeds have different fingerprints.
+    """
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{name}.onnx"
+    file.write_bytes(_model(dimension, f"seed {seed}"))
+    card = ModelCard(
+        name=name,
+        version="1",
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        input_size=SIDE,
+        input_type="float32",
+        input_layout="nchw",
+        resize="square",
+        mean=(128, 128, 128),
+        std=(64, 64, 64.5),
+        dimension=dimension,
+        bfloat16=False,
+        licence="CC0-1.0",
+    )
+    file.with_suffix(".json").write_text(card.to_json())
+    return file
+
+
+def _model(dimension: int, producer: str) -> bytes:
+    flatten = _text(1, "images") + _text(2, "flat") + _text(4, "Flatten")
+    slice_ = b"".join(_text(1, name) for name in ("flat", "start", "end", "axis"))
+    slice_ += _text(2, "descriptors") + _text(4, "Slice")
+    graph = _bytes(1, flatten) + _bytes(1, slice_) + _text(2, "tiny")
+    for name, value in (("start", 0), ("end", dimension), ("axis", 1)):
+        graph += _bytes(5, _number(1, 1) + _number(2, _INT64) + _bytes(7, _varint(value)) + _text(8, name))
+    graph += _bytes(11, _value("images", (3, SIDE, SIDE))) + _bytes(12, _value("descriptors", (dimension,)))
+    return _number(1, 8) + _text(2, producer) + _bytes(7, graph) + _bytes(8, _text(1, "") + _number(2, 17))
+
+
+def _value(name: str, shape: tuple[int, ...]) -> bytes:
+    dimensions = _bytes(1, _text(2, "n")) + b"".join(_bytes(1, _number(1, size)) for size in shape)
+    return _text(1, name) + _bytes(2, _bytes(1, _number(1, _FLOAT) + _bytes(2, dimensions)))
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _text(field: int, value: str) -> bytes:
+    return _bytes(field, value.encode())
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    digits = []
+    while True:
+        value, digit = value >> 7, value & 127
+        digits.append(digit | (128 if value else 0))
+        if not value:
+            return bytes(digits)
