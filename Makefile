@@ -1,6 +1,8 @@
 # Everything happens in a virtual environment in this folder; nothing is installed anywhere else.
 PYTHON ?= python3
 VENV ?= .venv
+# What the tests of training were written with; any version that the extra allows will do.
+TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -50,7 +52,7 @@ $(VENV)/installed-for-tests: $(VENV)/installed
 	touch $@
 
 $(VENV)/installed-for-training: $(VENV)/installed-for-tests
-	$(BIN)/python -m pip install --quiet --editable ".[demo,training]"
+	$(BIN)/python -m pip install --quiet --editable ".[demo,training]" "$(TORCH)"
 	touch $@
 
 $(VENV)/installed-for-lint: $(VENV)/installed

@@ -15,6 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from ectype.descriptors import ModelCard, OnnxModel
+from ectype.descriptors.runtimes import computes_in_bfloat16
+from ectype.errors import ModelError
 
 _SMALL = 1024  # parameters; biases stay as they are
 
@@ -51,7 +53,12 @@ def export(model: nn.Module, identity: Identity, samples: NDArray[np.uint8], fol
     Returns
     -------
     ModelCard
-        It allows bfloat16 only if the samples' descriptors keep a cosine of 0.999 to PyTorch's.
+        It allows bfloat16 only if the samples' descriptors, computed in it here, keep a cosine of 0.999 to PyTorch's.
+
+    Raises
+    ------
+    ModelError
+        The file's descriptors are not PyTorch's: a cosine is below 0.999.
     """
     path = folder / "model.onnx"
     size = samples.shape[1]
@@ -69,14 +76,20 @@ def export(model: nn.Module, identity: Identity, samples: NDArray[np.uint8], fol
         mean=(MEAN, MEAN, MEAN),
         std=(STD, STD, STD),
         dimension=expected.shape[1],
-        bfloat16=True,
+        bfloat16=False,
         licence=identity.licence,
         description=identity.description,
     )
+    if computes_in_bfloat16():
+        lowest = _lowest_cosine(path, replace(card, bfloat16=True), samples, expected)
+        print(f"lowest cosine to PyTorch in bfloat16: {lowest:.6f}")
+        card = replace(card, bfloat16=lowest >= LOWEST_COSINE)
+    else:
+        print("bfloat16 is off in the card: this processor can't show what it would do")
     lowest = _lowest_cosine(path, card, samples, expected)
-    print(f"lowest cosine to PyTorch, in bfloat16 if this processor has it: {lowest:.6f}")
-    card = replace(card, bfloat16=lowest >= LOWEST_COSINE)
-    print(f"lowest cosine to PyTorch, as the card allows: {_lowest_cosine(path, card, samples, expected):.6f}")
+    print(f"lowest cosine to PyTorch, as the card allows: {lowest:.6f}")
+    if not lowest >= LOWEST_COSINE:
+        raise ModelError(f"{path}: the lowest cosine to PyTorch is {lowest:.4f}; {LOWEST_COSINE} is needed")
     path.with_suffix(".json").write_text(card.to_json(), "utf-8")
     return card
 

@@ -22,6 +22,7 @@ from ectype.errors import MissingPackageError, ModelError
 
 RuntimeName = Literal["auto", "openvino", "onnxruntime"]
 
+_BFLOAT16 = "BF16"  # OpenVINO's word for it
 _importing = threading.Lock()
 
 
@@ -74,6 +75,13 @@ def open_runtime(
         ) from error
 
 
+def computes_in_bfloat16() -> bool:
+    """Whether OpenVINO is here and this processor computes in bfloat16."""
+    if importlib.util.find_spec("openvino") is None:
+        return False
+    return _BFLOAT16 in _import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class OpenVinoRuntime:
     """OpenVINO on the CPU, in bfloat16 where that is allowed and the processor computes in it."""
 
@@ -83,7 +91,7 @@ class OpenVinoRuntime:
         model = core.read_model(str(path))
         model.reshape(list(example.shape))
         _check_type(path, model.input().element_type.to_dtype(), example)
-        in_bfloat16 = bfloat16 and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        in_bfloat16 = bfloat16 and _BFLOAT16 in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         cores = available_cores()
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if in_bfloat16 else "f32",
