@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="write a run's student as an ONNX file with its card")
     export.add_argument("--run", type=Path, required=True)
     export.add_argument("--images", nargs="+", required=True, metavar="DIR", help="to compare the file with PyTorch on")
+    export.add_argument("--whiten", type=float, default=0.0, metavar="STRENGTH", help="0 to 1, fitted on the images")
     export.add_argument("--size", type=int, help="pixels a side; that of the training by default")
     export.add_argument("--name", required=True)
     export.add_argument("--version", required=True)
@@ -114,6 +115,7 @@ def _train(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from ectype_training.onnx_export import Identity, export
     from ectype_training.student import load_student
+    from ectype_training.whitening import whiten
 
     items = list_images(options.images, ids="path")
     student, config = load_student(options.run)
@@ -122,6 +124,8 @@ def _export(options: argparse.Namespace) -> None:
     except (OSError, ValueError) as error:
         raise InvalidDataError(f"{options.description}: can't be read: {error}") from error
     size = options.size or config.size
+    if options.whiten:
+        whiten(student, items, size, options.whiten)
     chosen = items[:: max(1, len(items) // 256)]
     samples = np.stack([square(decode_image(item.read()), size) for item in chosen])
     identity = Identity(options.name, options.version, options.licence, description)
