@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ectype.errors import InvalidDataError
+from ectype.evidence import Decision, Evidence
 
 MAX_DIMENSION = 4096
 """Largest descriptor: more than any model in use gives, little enough that blocks of rows fit into memory.
@@ -139,9 +140,15 @@ class Match:
     ----------
     query_id, reference_id : str
     score : float
-        Higher is closer. For the descriptor alone: the inner product of unit vectors, in [-1, 1].
+        Higher is closer: the probability of a copy, from 0 to 1. For the descriptor alone: the inner product of unit
+        vectors, in [-1, 1].
+    decision : {"copy", "review", "different"} or None
+        None for the descriptor alone, which has no thresholds.
+    evidence : Evidence or None
     """
 
     query_id: str
     reference_id: str
     score: float
+    decision: Decision | None = None
+    evidence: Evidence | None = None

@@ -43,6 +43,8 @@ class Config:
         Of the softmax over descriptors.
     cosine_weight : float
         Of one minus the cosine to the teacher's descriptor (distillation).
+    separation_weight : float
+        Of keeping own and other targets on two sides of one threshold for all pictures (distillation).
     koleo_weight : float
         Of the entropy term that spreads descriptors (contrast).
     frozen_blocks : int
@@ -74,6 +76,7 @@ class Config:
     weight_decay: float = 0.02
     temperature: float = 0.05
     cosine_weight: float = 5.0
+    separation_weight: float = 0.5
     koleo_weight: float = 1.0
     frozen_blocks: int = -1
     unedited: float = 0.1

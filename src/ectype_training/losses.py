@@ -9,11 +9,13 @@ from torch.nn import functional
 
 def distillation(
     descriptors: Tensor, targets: Tensor, numbers: Tensor, present: Tensor, temperature: float
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """How far edited photographs are from what the teacher says of the unedited ones.
 
     A softmax over the teacher's descriptors of the whole training set (InfoNCE, van den Oord et al., 2018, with the set
-    in place of the batch: one matrix product for thousands of negatives), and the cosine to the own one.
+    in place of the batch: one matrix product for thousands of negatives), the cosine to the own one, and one threshold
+    that all pictures share (after Zhou et al., UniTSFace, NeurIPS 2023): the softmax orders the photographs for each
+    picture by itself, while micro-average precision compares scores of different pictures.
 
     Parameters
     ----------
@@ -30,8 +32,9 @@ def distillation(
 
     Returns
     -------
-    contrast, distance : Tensor
-        Scalars: the cross entropy, and one minus the mean cosine.
+    contrast, distance, separation : Tensor
+        Scalars: the cross entropy, one minus the mean cosine, and how far own targets lie below the threshold and all
+        others together above it. The threshold is the middle between the two, over the batch.
     """
     similarity = descriptors @ targets.T
     own = similarity.gather(1, numbers[:, None])
@@ -40,7 +43,11 @@ def distillation(
     other = present[row, column]
     kept = other != numbers[row]
     logits = logits.index_put((row[kept], other[kept]), logits.new_tensor(-torch.inf))
-    return functional.cross_entropy(logits, numbers), 1 - own.mean()
+    own_logits = own[:, 0] / temperature
+    others = logits.scatter(1, numbers[:, None], -torch.inf).logsumexp(1)
+    threshold = (own_logits + others).detach().mean() / 2
+    separation = functional.softplus(threshold - own_logits) + functional.softplus(others - threshold)
+    return functional.softplus(others - own_logits).mean(), 1 - own.mean(), separation.mean()
 
 
 def contrast(first: Tensor, second: Tensor, numbers: Tensor, temperature: float) -> Tensor:

@@ -134,23 +134,28 @@ class _Training:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         views, numbers, present = (part.to(self._device) for part in batch)
-        main, second = self._losses(views.flatten(0, 1), numbers, present)
+        main, second, whole = self._losses(views.flatten(0, 1), numbers, present)
         self._optimiser.zero_grad(set_to_none=True)
-        distils = self._config.objective == "distillation"
-        (main + second * (self._config.cosine_weight if distils else self._config.koleo_weight)).backward()
+        whole.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), LARGEST_GRADIENT)
         self._optimiser.step()
         self.step += 1
         return main.item(), second.item()
 
-    def _losses(self, images: Tensor, numbers: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses(self, images: Tensor, numbers: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The two that are logged, and the weighted sum of all."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16):
             descriptors = self.student(images)
         descriptors = descriptors.float()
         if self._goal is not None:
-            return distillation(descriptors, self._goal, numbers, present, self._config.temperature)
+            main, distance, separation = distillation(
+                descriptors, self._goal, numbers, present, self._config.temperature
+            )
+            weighted = self._config.cosine_weight * distance + self._config.separation_weight * separation
+            return main, distance, main + weighted
         first, second = descriptors[0::2], descriptors[1::2]
-        return contrast(first, second, numbers, self._config.temperature), koleo(first)
+        main, spread = contrast(first, second, numbers, self._config.temperature), koleo(first)
+        return main, spread, main + self._config.koleo_weight * spread
 
 
 def _digest(config: Config, items: Sequence[ImageItem], targets: Path | None) -> str:

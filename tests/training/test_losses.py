@@ -39,6 +39,19 @@ def test_the_own_target_stays_even_if_it_was_pasted_in_again() -> None:
     assert torch.isfinite(loss)
 
 
+def test_separation_wants_one_threshold_for_all_pictures() -> None:
+    targets = torch.eye(4)
+    numbers, nobody = torch.tensor([0, 1]), torch.full((2, 1), -1)
+
+    def separation(*rows: tuple[float, ...]) -> float:
+        return float(distillation(torch.tensor(rows), targets, numbers, nobody, 0.1)[2])
+
+    # In both cases each picture is 0.4 closer to its own target than to another; only the first share a threshold.
+    together = separation((0.7, 0.3, 0.0, 0.0), (0.3, 0.7, 0.0, 0.0))
+    apart = separation((0.4, 0.0, 0.0, 0.0), (0.6, 1.0, 0.0, 0.0))
+    assert together < apart
+
+
 def test_contrast_of_random_rows_is_the_log_of_the_others() -> None:
     torch.manual_seed(0)
     rows = functional.normalize(torch.randn(64, 512))
