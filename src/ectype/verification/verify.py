@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ectype.evidence import Points, Verification
-from ectype.verification.agreement import Thumbnail, agreement
-from ectype.verification.features import LocalFeatures
+from ectype.verification.agreement import Thumbnail, agreement, thumbnail
+from ectype.verification.features import LocalFeatures, SiftExtractor
 from ectype.verification.mapping import correspond, estimate, root
 
 
@@ -25,6 +27,29 @@ class Prepared:
 
     features: LocalFeatures
     thumbnail: Thumbnail
+
+
+Role = Literal["query", "reference"]
+
+_FEATURES: dict[Role, tuple[int, int]] = {"query": (512, 600), "reference": (400, 400)}
+"""Pixels of the longer side, and features. A query may hold its copy small, and is looked at once; references are many."""
+
+
+def prepare(pixels: NDArray[np.uint8], role: Role) -> Prepared:
+    """Make a picture ready to be verified.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (h, w, 3)
+        RGB as displayed.
+    role : {"query", "reference"}
+    """
+    return Prepared(_extractor(role).extract(pixels), thumbnail(pixels))
+
+
+@cache
+def _extractor(role: Role) -> SiftExtractor:
+    return SiftExtractor(*_FEATURES[role])
 
 
 def verify(query: Prepared, reference: Prepared) -> Verification | None:
