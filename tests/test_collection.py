@@ -291,6 +291,25 @@ def test_references_are_found_by_the_rows_of_a_search(filled: Collection) -> Non
     assert filled.references([10**9]) == {}
 
 
+def test_descriptors_are_given_by_row_as_they_are_searched(filled: Collection) -> None:
+    rows = {reference.row: int(reference.id) for reference in filled}
+    vectors = filled.vectors([*rows, 10**6])
+    assert vectors.keys() == rows.keys()
+    for row, seed in rows.items():
+        assert vectors[row].dtype == np.float32
+        assert np.array_equal(vectors[row], descriptor(seed).astype(np.float16).astype(np.float32))
+    assert filled.vectors([]) == {}
+    some = np.array(list(rows))[:3]  # NumPy's numbers are numbers, too
+    assert filled.vectors(some).keys() == set(some.tolist())
+
+
+@pytest.mark.parametrize("vector", [b"12", np.full(193, np.inf, "<f2").tobytes()])
+def test_a_descriptor_that_is_none_is_not_given(filled: Collection, vector: bytes) -> None:
+    execute(filled.folder, "UPDATE images SET vector = ? WHERE id = '7'", vector)
+    with pytest.raises(CollectionError, match="not a sound collection database"):
+        filled.vectors(reference.row for reference in filled)
+
+
 def test_every_change_counts(collection: Collection) -> None:
     with small_batches():
         add(collection, range(9))

@@ -275,6 +275,13 @@ class Collection:
         """The references with these row numbers, by row; unknown ones are left out."""
         return self._store.by_row(rows)
 
+    def vectors(self, rows: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+        """The descriptors of the references with these row numbers, float32 (d,), by row; unknown ones are left out.
+
+        They are what a search compares: 16 bits of each number are kept.
+        """
+        return self._store.vectors(rows)
+
     def search(self, vectors: NDArray[np.float32], limit: int = 10) -> Neighbours:
         """Find the closest references of descriptors, in the collection as it is now.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,12 +158,22 @@ class Store:
         return {reference.row: reference for reference in self._select("row", [int(row) for row in rows])}
 
     def _select(self, column: str, values: Sequence[str] | Sequence[int]) -> Iterator[Reference]:
+        return map(self._to_reference, self._where_in(f"SELECT {_COLUMNS} FROM images WHERE {column}", values))
+
+    def _where_in(self, query: str, values: Sequence[str] | Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """What a query that ends with the name of a column finds where this has one of the values."""
         with self._working():
             for start in range(0, len(values), _VARIABLES):
                 part = values[start : start + _VARIABLES]
-                marks = ",".join("?" * len(part))
-                query = f"SELECT {_COLUMNS} FROM images WHERE {column} IN ({marks})"
-                yield from map(self._to_reference, self._connection.execute(query, part))
+                yield from self._connection.execute(f"{query} IN ({','.join('?' * len(part))})", part)
+
+    def vectors(self, rows: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+        """The descriptors of the images with these row numbers, by row; unknown ones are left out."""
+        found = dict(self._where_in("SELECT row, vector FROM images WHERE row", [int(row) for row in rows]))
+        vectors = self._decode(list(found.values())).astype(np.float32)
+        if not np.isfinite(vectors).all():
+            raise schema.unsound(self._path, "a vector is not finite")
+        return dict(zip(found, vectors, strict=True))
 
     def __iter__(self) -> Iterator[Reference]:
         """All images, in the order they were added."""
