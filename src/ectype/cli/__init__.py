@@ -45,11 +45,12 @@ def _add_commands() -> None:
     from ectype.cli.collection import collection
     from ectype.cli.demo import demo
     from ectype.cli.describe import describe
+    from ectype.cli.duplicates import duplicates
     from ectype.cli.evaluate import evaluate
     from ectype.cli.match import match
     from ectype.cli.models import models
 
-    for command in (collection, demo, describe, evaluate, match, models):
+    for command in (collection, demo, describe, duplicates, evaluate, match, models):
         cli.add_command(command)
 
 
