@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
 from pathlib import Path
+from typing import TypeGuard
 
 from ectype import __version__
+from ectype.evidence import Points
 from ectype.images import ImageItem
 from ectype.matching import MatchReport
-from ectype.reports.pictures import thumbnail
+from ectype.reports.canvas import Pixels
+from ectype.reports.drawing import draw_pair, shows
+from ectype.reports.pictures import SIDE, pixels_of, thumbnail_of, within
+from ectype.reports.reasons import reasons
 from ectype.storage import replacing
 from ectype.types import Match, SkippedImage
 
 QUERIES_SHOWN = 250
+_DRAWING_BYTES = 40_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +42,21 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
+class _Figure:
+    """One picture of a pair, with the polygon that the other one shows, if that is known."""
+
+    role: str
+    id: str
+    location: str
+    picture: str | None
+    region: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     match: Match
-    query_location: str
-    reference_location: str
-    query_picture: str | None
-    reference_picture: str | None
+    figures: tuple[_Figure, _Figure]
+    drawing: str | None
     annotation: Annotation | None
 
 
@@ -52,6 +67,8 @@ def write_match_report(
     annotations: Mapping[tuple[str, str], Annotation] | None = None,
 ) -> None:
     """Write the best pair of each query as a page with pictures, from the highest score to the lowest.
+
+    Pairs with evidence are shown with their decision, the reasons for it and a drawing.
 
     Parameters
     ----------
@@ -77,16 +94,30 @@ def write_match_report(
 
 
 def _row(match: Match, report: MatchReport, annotations: Mapping[tuple[str, str], Annotation]) -> _Row:
-    query = report.queries[match.query_id]
+    item = report.queries[match.query_id]
     location = report.references[match.reference_id].location
-    return _Row(
-        match,
-        query.location,
-        location,
-        thumbnail(query),
-        thumbnail(ImageItem.at(match.reference_id, location)),
-        annotations.get((match.query_id, match.reference_id)),
+    query, reference = pixels_of(item), pixels_of(ImageItem.at(match.reference_id, location))
+    found = None if match.evidence is None else match.evidence.verification
+    regions: tuple[str | None, str | None] = (None, None)
+    drawing = None
+    if found is not None and _is_of(query, found.query_size) and _is_of(reference, found.reference_size):
+        regions = _points(found.query_region, found.query_size), _points(found.reference_region, found.reference_size)
+        drawing = within(draw_pair(query, reference, match, height=SIDE, words=False), _DRAWING_BYTES)
+    figures = (
+        _Figure("query", item.id, item.location, thumbnail_of(query), regions[0]),
+        _Figure("reference", match.reference_id, location, thumbnail_of(reference), regions[1]),
     )
+    return _Row(match, figures, drawing, annotations.get((match.query_id, match.reference_id)))
+
+
+def _is_of(pixels: Pixels | None, size: tuple[int, int]) -> TypeGuard[Pixels]:
+    """Whether a picture can still be read, and is of the size that was verified."""
+    return pixels is not None and shows(pixels, size)
+
+
+def _points(region: Points, size: tuple[int, int]) -> str:
+    """A polygon as SVG writes it, in thousandths of the picture's sides."""
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in region / size * 1000)
 
 
 def _render(heading: Heading, rows: Sequence[_Row], total: int, skipped: Sequence[SkippedImage]) -> str:
@@ -95,5 +126,11 @@ def _render(heading: Heading, rows: Sequence[_Row], total: int, skipped: Sequenc
     source = (resources.files("ectype.reports") / "matches.html").read_text("utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     return template.render(
-        heading=heading, rows=rows, total=total, skipped=skipped, most=QUERIES_SHOWN, version=__version__
+        heading=heading,
+        rows=rows,
+        reasons=reasons,
+        total=total,
+        skipped=skipped,
+        most=QUERIES_SHOWN,
+        version=__version__,
     )
