@@ -165,7 +165,7 @@ def test_a_query_that_fits_can_not_be_told_from_the_reference_it_lies_on() -> No
     overlays = {}
     for name, query in (("copy", reference[:, ::-1]), ("other", pixels(6))):
         sheet = draw_pair(query, reference, pair(verified(MIRROR)), words=False)
-        assert sheet.dtype == np.uint8 and sheet.shape == (460, 24 + 3 * 560 + 2 * 28 + 24, 3)
+        assert sheet.dtype == np.uint8 and sheet.shape == (40 + 420 + 24, 24 + 3 * 560 + 2 * 28 + 24, 3)
         overlays[name] = overlay_of(sheet).astype(int)
     expected = np.asarray(Image.fromarray(reference).resize((560, 420), Image.Resampling.BICUBIC)).astype(int)
     inside = np.s_[20:-20, 20:-20]

@@ -73,9 +73,9 @@ def draw_pair(query: Pixels, reference: Pixels, match: Match, *, height: int = H
     if found is None:
         sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (query, reference)]
         panels = _in_a_row(pictures, [f"{name}, {_in_words(size)}" for name, size in zip(_NAMES, sizes, strict=True)])
-        sheet = _sheet(panels, height)
+        sheet = _sheet(panels)
     else:
-        sheet = _verified(query, pictures, found, height)
+        sheet = _verified(query, pictures, found)
     return _with_words(sheet, match) if words else sheet
 
 
@@ -131,12 +131,12 @@ def _in_a_row(pictures: list[Pixels], labels: list[str]) -> list[_Panel]:
     return panels
 
 
-def _sheet(panels: list[_Panel], height: int) -> Pixels:
+def _sheet(panels: list[_Panel]) -> Pixels:
     """The panels, each with its label above it, on white."""
     last = panels[-1]
     right = last.left + max(last.pixels.shape[1], round(canvas.font(_SMALL).getlength(last.label)))
     lowest = max(panel.pixels.shape[0] for panel in panels)
-    sheet = np.full((_PICTURES_AT + lowest, right + _MARGIN, 3), 255, np.uint8)
+    sheet = np.full((_PICTURES_AT + lowest + _MARGIN, right + _MARGIN, 3), 255, np.uint8)
     for panel in panels:
         rows, columns = panel.pixels.shape[:2]
         sheet[panel.top : panel.top + rows, panel.left : panel.left + columns] = panel.pixels
@@ -146,7 +146,7 @@ def _sheet(panels: list[_Panel], height: int) -> Pixels:
     return np.array(image)
 
 
-def _verified(query: Pixels, pictures: list[Pixels], found: Verification, height: int) -> Pixels:
+def _verified(query: Pixels, pictures: list[Pixels], found: Verification) -> Pixels:
     sizes = (found.query_size, found.reference_size)
     for name, pixels, size in zip(_NAMES, pictures, sizes, strict=True):
         if not shows(pixels, size):
@@ -160,7 +160,7 @@ def _verified(query: Pixels, pictures: list[Pixels], found: Verification, height
         canvas.dim_outside(pixels, region, _DIMMED)
         canvas.outline(pixels, region, _REGION)
     panels = _in_a_row([*pictures, overlay], [*labels, "squares of the query laid over the reference"])
-    sheet = _sheet(panels, height)
+    sheet = _sheet(panels)
     rows = np.argsort(found.query_points[:, 1], kind="stable")
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, _MOST_LINES).round().astype(int))]
     starts = panels[0].to_sheet(found.query_points[rows], found.query_size)
@@ -192,7 +192,7 @@ def _with_words(sheet: Pixels, match: Match) -> Pixels:
     width = max(sheet.shape[1], _NARROWEST)
     paragraphs = [canvas.wrapped(reason, _TEXT, width - 2 * _MARGIN - _INDENT) for reason in reasons(match)]
     leading = round(_TEXT * _LEADING)
-    top = sheet.shape[0] + _GAP
+    top = sheet.shape[0]
     y = top + _BADGE + _GAP // 2
     image = Image.new("RGB", (width, y + leading * sum(map(len, paragraphs)) + _MARGIN), "white")
     image.paste(Image.fromarray(sheet), (0, 0))
