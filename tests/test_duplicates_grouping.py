@@ -115,7 +115,13 @@ def test_the_original_has_most_pixels_then_bytes_then_age_then_its_name() -> Non
     reasons = [why_original(ordered[start:]) for start in range(5)]
     for reason, words in zip(
         reasons,
-        ("most pixels: 80 × 30", "bytes a pixel", "the oldest file", "first by name: others", "whose file is there"),
+        (
+            "most pixels: 80 × 30",
+            "most bytes, of those",
+            "the oldest file",
+            "first by name: others",
+            "whose file is there",
+        ),
         strict=True,
     ):
         assert words in reason

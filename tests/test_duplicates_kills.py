@@ -106,9 +106,8 @@ def test_a_search_that_was_killed_is_completed_by_repeating_it(
         assert not whole.error
         points = rng.sample(list(enumerate(whole.points, 1)), len(whole.points))
         kinds = {name: number for number, name in points}
-        points = list(kinds.items()) + [
-            (name, number) for number, name in points
-        ]  # each kind once before any comes again
+        # Each kind once, before any comes again.
+        points = [*kinds.items(), *((name, number) for number, name in points)]
         killed: list[str] = []
         for run in itertools.count():
             if len(killed) == KILLS:

@@ -22,7 +22,7 @@ def _order(image: HeldImage) -> tuple[int, int, float, str]:
 
 
 def _age(image: HeldImage) -> float:
-    return float("inf") if image.modified is None else image.modified
+    return float("inf") if image.modified is None else image.modified // 1  # copies of a moment ago tell nothing
 
 
 def why_original(ordered: Sequence[HeldImage]) -> str:
@@ -35,7 +35,7 @@ def why_original(ordered: Sequence[HeldImage]) -> str:
     if first.pixels != second.pixels:
         return f"most pixels: {_size(first)}, the next has {_size(second)}"
     if first.bytes != second.bytes:
-        return f"most bytes a pixel, of those with most pixels: {_density(first)}, the next has {_density(second)}"
+        return f"most bytes, of those with most pixels: {first.bytes:,}, the next has {second.bytes:,}"
     if _age(first) != _age(second):
         return f"the oldest file, of those with most pixels and bytes: {_date(first)}, the next is of {_date(second)}"
     return "first by name: others are equal in pixels, bytes and date"
@@ -43,10 +43,6 @@ def why_original(ordered: Sequence[HeldImage]) -> str:
 
 def _size(image: HeldImage) -> str:
     return f"{image.width} × {image.height}"
-
-
-def _density(image: HeldImage) -> str:
-    return f"{(image.bytes or 0) / image.pixels:.3g} ({image.bytes or 0:,} bytes)"
 
 
 def _date(image: HeldImage) -> str:
