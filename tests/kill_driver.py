@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import cv2  # noqa: F401  (once for all children: what is imported late is imported by each)
 import numpy as np
 from PIL import Image
 
@@ -37,6 +38,7 @@ from ectype.images import ImageItem
 from ectype.indexes import ExactIndex
 from ectype.testing import ThumbnailModel
 from ectype.types import Neighbours
+from ectype.verification.agreement import thumbnail
 
 MODEL = ThumbnailModel()
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
@@ -61,10 +63,14 @@ def picture_item(id: str, seed: int) -> ImageItem:
     return ImageItem(id, f"memory:{seed}", {"seed": seed}, content=picture_bytes(seed))
 
 
+def pixels(seed: int) -> np.ndarray:
+    with Image.open(io.BytesIO(picture_bytes(seed))) as image:
+        return np.asarray(image)
+
+
 @functools.cache
 def descriptor(seed: int) -> np.ndarray:
-    with Image.open(io.BytesIO(picture_bytes(seed))) as image:
-        return MODEL.describe([np.asarray(image)])[0]
+    return MODEL.describe([pixels(seed)])[0]
 
 
 def brute_force(rows: Sequence[int], vectors: np.ndarray, queries: np.ndarray, limit: int) -> Neighbours:
@@ -82,7 +88,17 @@ def assert_holds(collection: Collection, expected: Mapping[str, int]) -> None:
         seed = expected[reference.id]
         assert reference.sha256 == hashlib.sha256(picture_bytes(seed)).hexdigest()
         assert reference.location == f"memory:{seed}"
+    assert_keeps(collection, expected)
     assert_finds(collection, expected)
+
+
+def assert_keeps(collection: Collection, expected: Mapping[str, int]) -> None:
+    """Of each of the pictures `expected`, seeds by id, the collection keeps what verification needs, if of any."""
+    rows = {reference.row: expected[reference.id] for reference in collection}
+    kept = collection.features(rows)
+    assert kept.keys() == (rows.keys() if collection.keeps_features else set())
+    for row, prepared in kept.items():
+        assert np.array_equal(prepared.thumbnail.pixels, thumbnail(pixels(rows[row])).pixels)
 
 
 def assert_finds(collection: Collection, expected: Mapping[str, int]) -> None:
@@ -122,11 +138,11 @@ def create(folder: str) -> None:
     Collection.create(folder, StorableModel()).close()
 
 
-def grow(folder: str) -> None:
+def grow(folder: str, keep_features: bool = False) -> None:
     """Do everything that a collection can do; the same again after it was killed."""
     with small_batches():
         if not (Path(folder) / "collection.sqlite").exists():
-            Collection.create(folder, MODEL).close()
+            Collection.create(folder, MODEL, keep_features=keep_features).close()
             _report("created")
         with Collection(folder) as collection:
             collection.add([picture_item(f"a{number}", number) for number in range(14)], MODEL)
@@ -138,6 +154,11 @@ def grow(folder: str) -> None:
 
 SHARD = 4
 DESCRIBED = [picture_item(f"image-{number}", 300 + number) for number in range(22)]
+
+
+def grow_keeping(folder: str) -> None:
+    """The same with a collection that keeps local features."""
+    grow(folder, keep_features=True)
 
 
 def describe(output: str) -> None:
@@ -216,6 +237,7 @@ _JOBS: dict[str, Callable[..., None]] = {
     for job in (
         create,
         grow,
+        grow_keeping,
         describe,
         keep_adding,
         add_slowly,

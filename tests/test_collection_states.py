@@ -20,12 +20,14 @@ pictures = st.dictionaries(ids, st.integers(0, 3), min_size=1, max_size=9)
 
 
 class CollectionStates(RuleBasedStateMachine):
+    keep_features = False
+
     def __init__(self) -> None:
         super().__init__()
         self.patches = small_batches()
         self.patches.__enter__()
         self.folder = Path(tempfile.mkdtemp(prefix="ectype-states-", dir=IN_MEMORY))
-        self.collection = Collection.create(self.folder / "c", MODEL)
+        self.collection = Collection.create(self.folder / "c", MODEL, keep_features=self.keep_features)
         self.reader = Collection(self.folder / "c")
         self.expected: dict[str, int] = {}
         self.rows: dict[str, int] = {}
@@ -112,5 +114,11 @@ class CollectionStates(RuleBasedStateMachine):
         self.rows, self.newest_row = rows, max([self.newest_row, *rows.values()])
 
 
+class KeepingStates(CollectionStates):
+    keep_features = True
+
+
 TestCollectionStates = CollectionStates.TestCase
 TestCollectionStates.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
+TestKeepingStates = KeepingStates.TestCase
+TestKeepingStates.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

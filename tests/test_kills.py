@@ -24,10 +24,22 @@ from ectype.descriptors import describe_to_file, write_descriptors
 from ectype.errors import CollectionError, UsageError
 from ectype.testing import ThumbnailModel
 from ectype.types import DescriptorSet
-from kill_driver import DESCRIBED, IN_MEMORY, SHARD, Driver, Outcome, assert_holds, create, descriptor, grow
+from kill_driver import (
+    DESCRIBED,
+    IN_MEMORY,
+    SHARD,
+    Driver,
+    Outcome,
+    assert_holds,
+    create,
+    descriptor,
+    grow,
+    grow_keeping,
+)
 
 KILLS = int(os.environ.get("ECTYPE_TEST_KILLS", "200"))
-CREATING, GROWING, DESCRIBING = KILLS // 8, KILLS // 2, KILLS - KILLS // 8 - KILLS // 2
+CREATING, GROWING = KILLS // 8, KILLS * 3 // 10
+DESCRIBING = KILLS - CREATING - 2 * GROWING
 RANDOM_MOMENT = "random moment"
 WEIGHTS = {"first": b"weights", "second": b"weights"}
 
@@ -118,22 +130,26 @@ def test_a_creation_that_was_killed_can_be_repeated(
     assert KILLS < 200 or set(killed) >= {RANDOM_MOMENT, "before CREATE TABLE meta", "before replace", "after replace"}
 
 
-def test_a_collection_survives_every_kill(driver: Driver, ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = driver.run("grow", str(ground / "whole"), watch=True)
+@pytest.mark.parametrize("job", [grow, grow_keeping])
+def test_a_collection_survives_every_kill(
+    driver: Driver, ground: Path, capsys: pytest.CaptureFixture[str], job: Callable[[str], None]
+) -> None:
+    whole = driver.run(job.__name__, str(ground / "whole"), watch=True)
     states = states_of(whole.reports)
     killed = []
-    for name, folder, outcome in killed_runs(driver, "grow", GROWING, lambda run: ground / f"{run}"):
+    for name, folder, outcome in killed_runs(driver, job.__name__, GROWING, lambda run: ground / f"{run}"):
         acknowledged = len(outcome.reports)
         assert outcome.reports == whole.reports[:acknowledged]
         assert held(folder) in states[acknowledged : acknowledged + 2]
-        grow(str(folder))
+        job(str(folder))
         assert held(folder) == states[-1]
         assert {entry.name for entry in folder.iterdir()} <= {"collection.sqlite", "index", ".unfinished"}
         assert len(list((folder / "index").iterdir())) == 2
         killed.append(name)
     say(capsys, killed)
     assert len(killed) == GROWING
-    assert KILLS < 200 or set(killed) >= {
+    kept = {"before INSERT INTO features", "before DELETE FROM features"} if job is grow_keeping else set()
+    assert KILLS < 200 or set(killed) >= kept | {
         RANDOM_MOMENT,
         "before CREATE TABLE meta",
         "before BEGIN IMMEDIATE",

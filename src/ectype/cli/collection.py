@@ -38,10 +38,15 @@ def collection() -> None:
 @collection.command()
 @folder_argument
 @options.model_option
+@click.option(
+    "--keep-features",
+    is_flag=True,
+    help="Keep what verifying a match needs of each image, about 50 kB, so that no image files are needed for it.",
+)
 @options.json_option
-def create(folder: str, model_path: str | None, as_json: bool) -> int:
+def create(folder: str, model_path: str | None, keep_features: bool, as_json: bool) -> int:
     """Make an empty collection in a new or empty folder DIR."""
-    with Collection.create(folder, load_model(model_path)) as made:
+    with Collection.create(folder, load_model(model_path), keep_features=keep_features) as made:
         _print_result("collection made", {"collection": folder, **made.meta}, as_json)
     return DONE
 

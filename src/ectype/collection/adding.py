@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from ectype.collection.prepared_codec import pack
 from ectype.collection.records import NewImage, Reference
-from ectype.descriptors import DescribedImage
-from ectype.errors import DuplicateIdError
-from ectype.images import ImageItem
+from ectype.descriptors import DescriptorModel, describe_image
+from ectype.errors import DuplicateIdError, UnreadableImageError
+from ectype.images import ImageItem, ImageLimits, decode_image
 from ectype.types import SkippedImage
+from ectype.verification import prepare
 
 
-def to_new_image(image: DescribedImage) -> NewImage:
-    """What is stored of an image: a URL that a list gives of it takes the place of its path."""
-    metadata = dict(image.item.metadata)
-    location = str(metadata.pop("url", None) or _absolute(image.item))
-    return NewImage(image.item.id, image.sha256, location, metadata, image.vector)
+def make_row(
+    item: ImageItem, model: DescriptorModel, limits: ImageLimits, *, keep_features: bool
+) -> NewImage | SkippedImage:
+    """Make of an image what is stored of it; one that can't be read becomes a row of the skip report.
+
+    A URL that a list gives of it takes the place of its path.
+    """
+    try:
+        read_once = replace(item, content=item.read(limits)) if keep_features else item
+        described = describe_image(read_once, model, limits)
+        if isinstance(described, SkippedImage):
+            return described
+        features = _features(read_once, limits) if keep_features else None
+    except UnreadableImageError as error:
+        return SkippedImage(item.id, item.location, error.code, str(error))
+    metadata = dict(item.metadata)
+    location = str(metadata.pop("url", None) or _absolute(item))
+    return NewImage(item.id, described.sha256, location, metadata, described.vector, features)
+
+
+def _features(item: ImageItem, limits: ImageLimits) -> bytes:
+    # Every pixel is decoded, where a descriptor may be made of a JPEG that is scaled down while it is decoded.
+    return pack(prepare(decode_image(item.read(limits), limits=limits), "reference"))
 
 
 def _absolute(item: ImageItem) -> str:

@@ -12,13 +12,13 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from ectype.collection.adding import conflict_message, refuse_repeated_ids, taken_meanwhile, to_new_image
+from ectype.collection.adding import conflict_message, make_row, refuse_repeated_ids, taken_meanwhile
 from ectype.collection.cached_index import CachedIndex
 from ectype.collection.folder import DATABASE, INDEX, MODEL, make_folder
-from ectype.collection.records import Reference
+from ectype.collection.records import NewImage, Reference
 from ectype.collection.store import Store
-from ectype.descriptors import DescribedImage, DescriptorModel, describe_items, load_model
-from ectype.descriptors.extraction import OnProgress
+from ectype.descriptors import DescriptorModel, load_model
+from ectype.descriptors.extraction import OnProgress, map_items
 from ectype.descriptors.runtimes import RuntimeName
 from ectype.errors import (
     CollectionError,
@@ -32,6 +32,7 @@ from ectype.errors import (
 )
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits
 from ectype.types import Neighbours, SkippedImage, check_vectors
+from ectype.verification import Prepared
 
 IMAGES_A_TRANSACTION = 256
 
@@ -90,7 +91,9 @@ class Collection:
         self._index = CachedIndex(self._store, self.folder / INDEX)
 
     @classmethod
-    def create(cls, folder: str | Path, model: DescriptorModel | None = None) -> Collection:
+    def create(
+        cls, folder: str | Path, model: DescriptorModel | None = None, *, keep_features: bool = False
+    ) -> Collection:
         """Make an empty collection in a new or empty folder.
 
         Parameters
@@ -99,6 +102,9 @@ class Collection:
         model : DescriptorModel, optional
             What will describe its images; the bundled one by default. A model that can be stored is copied into the
             folder, so that later versions of Ectype, with other models, still read the collection.
+        keep_features : bool
+            Whether the local features of its images are kept, so that matches are verified without the images' files:
+            about 50 kB an image.
 
         Raises
         ------
@@ -107,7 +113,7 @@ class Collection:
         StorageError
             The disk refuses.
         """
-        make_folder(Path(folder), model or load_model())
+        make_folder(Path(folder), model or load_model(), keep_features=keep_features)
         return cls(folder)
 
     def close(self) -> None:
@@ -131,8 +137,13 @@ class Collection:
 
     @property
     def meta(self) -> Mapping[str, str]:
-        """What was written at creation: format, model name, fingerprint, dimension, time."""
+        """What was written at creation: format, model name, fingerprint, dimension, time; features kept or computed."""
         return self._store.meta
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether the local features of the images are kept here; they are computed from the files otherwise."""
+        return self._store.keeps_features
 
     @property
     def generation(self) -> int:
@@ -221,19 +232,24 @@ class Collection:
         if on_progress is not None and unchanged + len(skipped):
             on_progress(unchanged + len(skipped))
         added = replaced = 0
-        results = describe_items(new + [item for item, _ in changed], model, limits=limits, on_progress=on_progress)
+        wanted = {item.id: item for item in [*new, *(item for item, _ in changed)]}
+        results = map_items(
+            list(wanted.values()),
+            lambda item: make_row(item, model, limits, keep_features=self.keeps_features),
+            on_progress=on_progress,
+        )
         while batch := list(islice(results, IMAGES_A_TRANSACTION)):
-            described = [result for result in batch if isinstance(result, DescribedImage)]
+            images = [result for result in batch if isinstance(result, NewImage)]
             skipped += [result for result in batch if isinstance(result, SkippedImage)]
-            insertion = self._store.insert([to_new_image(image) for image in described], replace=replace)
+            insertion = self._store.insert(images, replace=replace)
             added += insertion.added
             replaced += insertion.replaced
-            for image in described:  # what another process has added meanwhile
-                owner = insertion.kept.get(image.item.id)
+            for image in images:  # what another process has added meanwhile
+                owner = insertion.kept.get(image.id)
                 if owner is not None and owner.sha256 == image.sha256.hex():
                     unchanged += 1
                 elif owner is not None:
-                    skipped.append(taken_meanwhile(image.item, owner))
+                    skipped.append(taken_meanwhile(wanted[image.id], owner))
         self._index.rebuild_if_stale()
         return AddReport(added, unchanged, replaced, tuple(skipped))
 
@@ -281,6 +297,18 @@ class Collection:
         They are what a search compares: 16 bits of each number are kept.
         """
         return self._store.vectors(rows)
+
+    def features(self, rows: Iterable[int]) -> dict[int, Prepared]:
+        """What verification needs of the references with these row numbers, by row; unknown ones are left out.
+
+        Empty where the collection does not keep it.
+
+        Raises
+        ------
+        CollectionError
+            That of a reference is missing or damaged.
+        """
+        return self._store.features(rows)
 
     def search(self, vectors: NDArray[np.float32], limit: int = 10) -> Neighbours:
         """Find the closest references of descriptors, in the collection as it is now.

@@ -7,7 +7,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ectype.collection.schema import FORMAT, create_database
+from ectype.collection.schema import COMPUTED, FORMAT, KEPT, create_database
 from ectype.descriptors import DescriptorModel, StorableModel
 from ectype.errors import CollectionError
 from ectype.storage import flush_to_disk, storage_error
@@ -17,7 +17,7 @@ UNFINISHED = ".unfinished"
 """Holds what is being made, and so tells a creation that was cut short from a folder that is someone's."""
 
 
-def make_folder(folder: Path, model: DescriptorModel) -> None:
+def make_folder(folder: Path, model: DescriptorModel, *, keep_features: bool) -> None:
     """Make an empty collection in a new or empty folder, or where that was cut short.
 
     Raises
@@ -38,7 +38,7 @@ def make_folder(folder: Path, model: DescriptorModel) -> None:
         if isinstance(model, StorableModel):
             (unfinished / MODEL).mkdir()
             model.save(unfinished / MODEL)
-        create_database(unfinished / DATABASE, _first_meta(model))
+        create_database(unfinished / DATABASE, _first_meta(model, keep_features))
         for path in unfinished.rglob("*"):
             flush_to_disk(path)
         if (unfinished / MODEL).exists():
@@ -57,12 +57,13 @@ def _refuse_used(folder: Path, names: set[str]) -> None:
         raise CollectionError(f"{folder}: holds other files; a collection needs a folder of its own")
 
 
-def _first_meta(model: DescriptorModel) -> dict[str, str]:
+def _first_meta(model: DescriptorModel, keep_features: bool) -> dict[str, str]:
     return {
         "format": FORMAT,
         "generation": "0",
         "fingerprint": model.fingerprint,
         "dimension": str(model.dimension),
         "model": model.name,
+        "features": KEPT if keep_features else COMPUTED,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

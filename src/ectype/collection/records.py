@@ -36,13 +36,28 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewImage:
-    """An image to be stored; `vector` is float32 (d,), of unit length."""
+    """An image to be stored.
+
+    Attributes
+    ----------
+    id : str
+    sha256 : bytes
+        Of the file's bytes.
+    location : str
+    metadata : mapping
+        JSON values.
+    vector : ndarray of float32, shape (d,)
+        Of unit length.
+    features : bytes or None
+        What verification needs, packed, for a collection that keeps it.
+    """
 
     id: str
     sha256: bytes
     location: str
     metadata: Mapping[str, Any]
     vector: NDArray[np.float32]
+    features: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,6 +31,10 @@ CREATE INDEX removals_by_generation ON removals (generation);
 -- Which index files are this database's own; at most one row.
 CREATE TABLE snapshot (generation INTEGER NOT NULL, images INTEGER NOT NULL, checksum INTEGER NOT NULL);
 """
+KEPT, COMPUTED = "kept", "computed"
+"""What becomes of the images' local features: the entry "features" of the table meta. Where it is missing, computed."""
+FEATURES_SCHEMA = "CREATE TABLE features (row INTEGER PRIMARY KEY, content BLOB NOT NULL);"
+"""Where they are kept, there is one of these for each of the images."""
 
 _BUSY = f"another process has been writing for {BUSY_SECONDS:.0f} seconds; try again when it is done"
 _REFUSED = {
@@ -140,7 +144,8 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
 def create_database(path: Path, meta: dict[str, str]) -> None:
     """Make an empty database at `path`, which must not exist."""
     with clear_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript(f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; {SCHEMA}")
+        features = FEATURES_SCHEMA if meta["features"] == KEPT else ""
+        connection.executescript(f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; {SCHEMA} {features}")
         connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         connection.execute("COMMIT")
         # Readers go on reading while one process writes. Last, so that nothing is left in the log when this closes.

@@ -13,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ectype.collection import schema
+from ectype.collection.prepared_codec import unpack
 from ectype.collection.records import Changes, Insertion, NewImage, Reference, Stamp
-from ectype.errors import CollectionError, InvalidDataError
+from ectype.errors import CollectionError, InvalidDataError, UsageError
 from ectype.types import check_vectors
+from ectype.verification import Prepared
 
 _VARIABLES = 500  # SQLite's oldest limit on parameters of one statement is 999
 _ROWS_A_BLOCK = 65536
 _COLUMNS = "row, id, sha256, location, metadata"
+_FEATURES = "SELECT images.row, id, CAST(content AS BLOB) FROM images LEFT JOIN features USING (row)"
 
 
 class Store:
@@ -50,13 +53,16 @@ class Store:
                     "use the version that made it"
                 )
             numbers = str(meta.get("dimension")).isdecimal() and str(meta.pop("generation", None)).isdecimal()
-            if not numbers or not {"fingerprint", "model"} <= set(meta):
+            meta.setdefault("features", schema.COMPUTED)
+            features = meta["features"] in (schema.KEPT, schema.COMPUTED)
+            if not numbers or not features or not {"fingerprint", "model"} <= set(meta):
                 raise schema.unsound(path, "its table meta lacks an entry, or has a wrong one")
         except BaseException:
             self.close()
             raise
         self.meta: Mapping[str, str] = meta
         self.dimension = int(meta["dimension"])
+        self.keeps_features: bool = meta["features"] == schema.KEPT
 
     def _connect(self) -> None:
         state = schema.file_state(self._path)
@@ -109,9 +115,14 @@ class Store:
         ------
         InvalidDataError
             A vector or metadata can't be stored; no image was.
+        UsageError
+            Images come without local features where these are kept, or with them where not.
         """
         if not images:
             return Insertion(0, 0, {})
+        if any((image.features is not None) != self.keeps_features for image in images):
+            wanted = "with" if self.keeps_features else "without"
+            raise UsageError(f"{self._path}: its images are stored {wanted} their local features; give them so")
         vectors = np.stack([image.vector for image in images])
         check_vectors(vectors, self.dimension)
         rows = [
@@ -134,7 +145,15 @@ class Store:
                     "INSERT INTO images (id, sha256, location, metadata, vector, generation) VALUES (?, ?, ?, ?, ?, ?)",
                     ((*row, generation) for row in new),
                 )
+                if self.keeps_features:
+                    self._insert_features(image for image in images if image.id not in kept)
         return Insertion(len(new) - len(outdated), len(outdated), kept)
+
+    def _insert_features(self, images: Iterable[NewImage]) -> None:
+        self._connection.executemany(
+            "INSERT INTO features SELECT row, ? FROM images WHERE id = ?",
+            ((image.features, image.id) for image in images),
+        )
 
     def remove(self, ids: Iterable[str]) -> list[str]:
         """Remove images in one transaction; returns the ids that were there."""
@@ -147,6 +166,8 @@ class Store:
 
     def _delete(self, rows: Sequence[int], generation: int) -> None:
         self._connection.executemany("DELETE FROM images WHERE row = ?", ((row,) for row in rows))
+        if self.keeps_features:
+            self._connection.executemany("DELETE FROM features WHERE row = ?", ((row,) for row in rows))
         self._connection.executemany("INSERT INTO removals VALUES (?, ?)", ((row, generation) for row in rows))
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Reference]:
@@ -174,6 +195,18 @@ class Store:
         if not np.isfinite(vectors).all():
             raise schema.unsound(self._path, "a vector is not finite")
         return dict(zip(found, vectors, strict=True))
+
+    def features(self, rows: Iterable[int]) -> dict[int, Prepared]:
+        """What is kept of the images with these row numbers, by row; unknown ones are left out."""
+        if not self.keeps_features:
+            return {}
+        found = {}
+        for row, name, content in self._where_in(f"{_FEATURES} WHERE images.row", [int(row) for row in rows]):
+            try:
+                found[row] = _unpack(name, content)
+            except CollectionError as error:
+                raise CollectionError(f"{self._path}: {error}") from error
+        return found
 
     def __iter__(self) -> Iterator[Reference]:
         """All images, in the order they were added."""
@@ -247,7 +280,7 @@ class Store:
                 found = [
                     f"SQLite: {line}" for (line,) in self._connection.execute("PRAGMA integrity_check") if line != "ok"
                 ]
-                return found or self._wrong_images()
+                return found or [*self._wrong_images(), *self._wrong_features()]
         except CollectionError as error:  # so damaged that SQLite gave up
             return [str(error)]
 
@@ -275,6 +308,28 @@ class Store:
                 for position in np.flatnonzero(~(np.abs(lengths - 1) < 5e-3))
             ]
         return found
+
+    def _wrong_features(self) -> Iterator[str]:
+        if not self.keeps_features:
+            return
+        for _, name, content in self._connection.execute(_FEATURES):
+            try:
+                _unpack(name, content)
+            except CollectionError as error:
+                yield str(error)
+        for (row,) in self._connection.execute("SELECT row FROM features WHERE row NOT IN (SELECT row FROM images)"):
+            yield f"local features are kept of number {row}, which no image has"
+
+
+def _unpack(name: str, content: bytes | None) -> Prepared:
+    """What is kept of an image, whose name is for the error."""
+    advice = "remove the image and add it again"
+    if content is None:
+        raise CollectionError(f"image {name!r} has no local features; {advice}")
+    try:
+        return unpack(content)
+    except InvalidDataError as error:
+        raise CollectionError(f"image {name!r} has damaged local features ({error}); {advice}") from error
 
 
 def _to_json(image: NewImage) -> str:

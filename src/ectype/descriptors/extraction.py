@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ OnProgress = Callable[[int], None]
 """Called with the number of images finished since the last call."""
 
 _IMAGES_A_TASK = 8
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,15 +86,42 @@ def describe_items(
     DescribedImage or SkippedImage
         One for each item.
     """
+    return map_items(items, lambda item: describe_image(item, model, limits), workers=workers, on_progress=on_progress)
+
+
+def map_items(
+    items: Sequence[ImageItem],
+    work: Callable[[ImageItem], Result],
+    *,
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Result]:
+    """Do some work on many images, on every core, and give the results in their order.
+
+    Parameters
+    ----------
+    items : sequence of ImageItem
+    work : callable
+        From an item to a result. Called by several threads at once, for a bounded number of images ahead of the result
+        that is taken next.
+    workers : int, optional
+        Images in work at once; the number of cores by default.
+    on_progress : callable, optional
+
+    Yields
+    ------
+    Result
+        One for each item.
+    """
     workers = workers or available_cores()
     size = max(1, min(_IMAGES_A_TASK, len(items) // workers))
     tasks = (items[start : start + size] for start in range(0, len(items), size))
 
-    def run(task: Sequence[ImageItem]) -> list[DescribedImage | SkippedImage]:
-        return [describe_image(item, model, limits) for item in task]
+    def run(task: Sequence[ImageItem]) -> list[Result]:
+        return [work(item) for item in task]
 
     with ThreadPoolExecutor(workers, thread_name_prefix="ectype-describe") as pool:
-        pending: deque[Future[list[DescribedImage | SkippedImage]]] = deque()
+        pending: deque[Future[list[Result]]] = deque()
         try:
             for task in tasks:
                 pending.append(pool.submit(run, task))
@@ -103,9 +133,7 @@ def describe_items(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _finish(
-    future: Future[list[DescribedImage | SkippedImage]], on_progress: OnProgress | None
-) -> list[DescribedImage | SkippedImage]:
+def _finish(future: Future[list[Result]], on_progress: OnProgress | None) -> list[Result]:
     done = future.result()
     if on_progress is not None:
         on_progress(len(done))
