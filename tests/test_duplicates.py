@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
-import sqlite3
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,8 +19,9 @@ from PIL import Image
 from ectype.collection import Collection
 from ectype.descriptors import DescribedImage, DescriptorModel, describe_items
 from ectype.duplicates import Copies, DuplicateReport, FoundPair, find_duplicates, mark_images, marked_pairs, place_of
-from ectype.errors import CollectionError, InvalidDataError, ModelMismatchError, StorageError, UsageError
+from ectype.duplicates.comparing import MatcherOfCopies
 from ectype.images import ImageItem, ImageLimits, list_images
+from ectype.matching import MatchReport
 from ectype.testing import ThumbnailModel
 from ectype.types import Match
 from kill_driver import IN_MEMORY
@@ -245,52 +245,6 @@ def test_a_contradiction_is_reported_and_is_no_set(photos: Path) -> None:
     assert (report.contradictions, frozenset({"a1.png", "below/a2.png"}) in sets_of(report)) == ((), True)
 
 
-def test_marking_what_is_unknown_or_equal_marks_nothing(photos: Path, tmp_path: Path) -> None:
-    place = place_of(photos)
-    with pytest.raises(UsageError, match="nothing is remembered here; look for duplicates first"):
-        mark_images(place, ["a0.png", "a1.png"], "same")
-    assert not place.state.exists()
-    find(photos)
-    with pytest.raises(UsageError, match=r"no image is known as nobody, x\.png, so nothing was marked"):
-        mark_images(place, ["a0.png", "nobody", "a1.png", "x.png"], "same")
-    with pytest.raises(UsageError, match="equal byte for byte"):
-        mark_images(place, ["a0.png", "b0.png", "b0.bmp"], "different")
-    with pytest.raises(UsageError, match="two images or more"):
-        mark_images(place, ["a0.png", "a0.png"], "same")
-    with pytest.raises(InvalidDataError, match="not 'perhaps'"):
-        mark_images(place, ["a0.png", "a1.png"], "perhaps")
-    assert marked_pairs(place) == []
-    assert sets_of(find(photos)) == ALL
-
-
-def test_images_that_cannot_be_read_are_skipped_and_tried_again(photos: Path) -> None:
-    (photos / "empty.jpg").touch()
-    (photos / "text.png").write_text("no picture")
-    (photos / "half.jpg").write_bytes(jpeg(0)[:700])
-    for _ in range(2):
-        report = find(photos)
-        assert {row.id for row in report.skipped} == {"empty.jpg", "text.png", "half.jpg"}
-        assert sets_of(report) == ALL
-    (photos / "half.jpg").write_bytes(jpeg(0))
-    assert {row.id for row in find(photos).skipped} == {"empty.jpg", "text.png"}
-
-
-def jpeg(seed: int) -> bytes:
-    file = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    Image.fromarray(pixels).save(file, "jpeg", exif=turned)
-    return file.getvalue()
-
-
-def test_sizes_are_those_that_a_viewer_shows(tmp_path: Path) -> None:
-    for name in ("a.jpg", "b.jpg"):
-        (tmp_path / name).write_bytes(jpeg(0))
-    (found,) = find(tmp_path, tmp_path / ".state").sets
-    assert [(image.width, image.height, image.bytes) for image in found.members] == [(40, 60, len(jpeg(0)))] * 2
-
-
 class OtherMethod(FakeFinder):
     method = "another way of scoring"
 
@@ -307,101 +261,34 @@ def test_scores_of_two_methods_are_not_mixed(photos: Path) -> None:
     assert sets_of(other) == {frozenset({"b0.png", "b0.bmp"}), frozenset({"c0.png", "c3.png"})}
 
 
-def test_an_empty_folder_is_an_error_and_nothing_is_forgotten(photos: Path, tmp_path: Path) -> None:
-    find(photos)
-    photos.rename(tmp_path / "unplugged")
-    photos.mkdir()
-    with pytest.raises(InvalidDataError, match=r"no images in .*nothing that was remembered of it is forgotten"):
-        find(photos)
-    photos.rmdir()
-    with pytest.raises(UsageError, match="there is no such folder"):
-        find(photos)
-    (tmp_path / "unplugged").rename(photos)
-    assert find(photos).compared == 0
-    with pytest.raises(UsageError, match="there is no such folder"):
-        find(photos / "a0.png")
+def test_a_link_is_no_copy_of_its_file(photos: Path, tmp_path: Path) -> None:
+    (photos / "link.png").symlink_to(photos / "d0.png")
+    (photos / "zone").symlink_to(photos / "below")
+    write(tmp_path, {"outside.png": (3, 1)})
+    (photos / "outside.png").symlink_to(tmp_path / "outside.png")
+    assert sets_of(find(photos)) == ALL | {frozenset({"d0.png", "outside.png"})}
 
 
-def test_a_state_of_another_folder_is_refused_or_taken_over(photos: Path, tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    find(photos, state)
-    mark_images(place_of(photos, state), ["c0.png", "c3.png"], "same")
-    shutil.move(photos, tmp_path / "moved")
-    moved = tmp_path / "moved"
-    for look in (find, lambda folder, state: mark_images(place_of(folder, state), ["c0.png", "c3.png"], None)):
-        with pytest.raises(CollectionError, match=r"belongs to the folder .*photos, not to the folder .*moved"):
-            look(moved, state)
-    report = find(moved, state, moved=True)
-    assert report.compared == 0
-    assert sets_of(report) == ALL | {frozenset({"c0.png", "c3.png"})}
-    assert find(moved, state).compared == 0
+class CountingMatcher:
+    """A matcher of queries that are numbers: each is a copy of all smaller numbers. It gives what it is asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int]] = []
+
+    def match(self, items: Sequence[ImageItem], *, limit: int, total: int | None) -> MatchReport:
+        self.calls.append((len(items), limit))
+        matches = []
+        for item in items:
+            found = [Match(item.id, str(n), 0.9, "copy" if n <= int(item.id) else "different") for n in range(5000)]
+            matches += found[:limit]
+        assert total is not None
+        assert len(matches) <= total
+        return MatchReport(tuple(matches), {item.id: item for item in items}, {}, ())
 
 
-def test_a_state_of_another_model_is_refused(photos: Path, tmp_path: Path) -> None:
-    find(photos)
-    with pytest.raises(ModelMismatchError, match=r"described by thumbnail, not by other; .*decisions are kept"):
-        find(photos, model=ThumbnailModel("other"))
-    assert find(photos).compared == 0
-    with Collection.create(tmp_path / "bank", MODEL) as bank:
-        bank.add(list_images([photos / "a0.png"]), MODEL)
-    with pytest.raises(ModelMismatchError, match="create a new collection"):
-        find(tmp_path / "bank", model=ThumbnailModel("other"))
-
-
-def test_a_state_folder_with_other_files_is_refused(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(CollectionError, match="holds other files"):
-        find(photos, tmp_path / "mine")
-    assert [entry.name for entry in (tmp_path / "mine").iterdir()] == ["letter.txt"]
-    with pytest.raises(StorageError, match="can't be written"):
-        find(photos, tmp_path / "mine" / "letter.txt" / "state")
-    with pytest.raises(CollectionError, match="holds other files"):
-        find(photos, photos)
-
-
-@pytest.fixture
-def database(photos: Path) -> Path:
-    find(photos)
-    return place_of(photos).database
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (lambda path: path.write_bytes(b"no database at all" * 100), "not a sound database of duplicates"),
-        (lambda path: execute(path, "DROP TABLE compared"), "not a sound database of duplicates"),
-        (lambda path: execute(path, "PRAGMA application_id = 7"), "belongs to another program"),
-        (lambda path: execute(path, "UPDATE meta SET value = '99' WHERE key = 'format'"), "has format '99'"),
-    ],
-)
-def test_a_damaged_database_is_a_clear_error(
-    photos: Path, database: Path, damage: Callable[[Path], None], words: str
-) -> None:
-    damage(database)
-    with pytest.raises(CollectionError, match=words):
-        find(photos)
-
-
-def execute(path: Path, statement: str) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute(statement)
-    connection.commit()
-    connection.close()
-
-
-def test_two_searches_at_once_are_refused(photos: Path) -> None:
-    place = place_of(photos)
-    with place.alone(), pytest.raises(StorageError, match="another process is looking for these duplicates"):
-        find(photos)
-    assert sets_of(find(photos)) == ALL
-
-
-def test_names_that_are_no_unicode(photos: Path) -> None:
-    name = os.fsencode(photos) + b"/caf\xe9.png"
-    with open(name, "wb") as file:
-        file.write(picture(3, 1))
-    report = find(photos)
-    assert frozenset({"d0.png", "caf\\udce9.png"}) in sets_of(report)
-    mark_images(place_of(photos), ["d0.png", "caf\\udce9.png"], "different")
-    assert sets_of(find(photos)) == ALL
+def test_an_image_with_many_copies_has_all_of_them_found() -> None:
+    matcher = CountingMatcher()
+    found = MatcherOfCopies(matcher, 5000, "m").copies_of([ImageItem(str(n), "") for n in (3, 50, 700, 4999)])
+    counts = Counter(match.query_id for match in found.matches)
+    assert counts == {"3": 3, "50": 50, "700": 700, "4999": 4999}
+    assert matcher.calls == [(4, 20), (3, 200), (2, 2000), (1, 5000)]

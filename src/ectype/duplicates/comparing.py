@@ -12,6 +12,7 @@ from ectype.descriptors import DescriptorModel
 from ectype.duplicates.records import ContentPair, Holding, in_order
 from ectype.duplicates.store import Store
 from ectype.images import ImageItem, ImageLimits
+from ectype.matching import MOST_PAIRS, MatchReport
 from ectype.types import Match, SkippedImage
 
 IMAGES_A_TRANSACTION = 64
@@ -48,31 +49,30 @@ class FindsCopies(Protocol):
         """Compare images with all that the collection holds. An item that is there itself has the id it has there."""
 
 
+class Matches(Protocol):
+    """What is needed of `ectype.matching.Matcher`."""
+
+    def match(self, items: Sequence[ImageItem], *, limit: int, total: int | None) -> MatchReport:
+        """The best pairs of each query with the references of a collection."""
+
+
 class MatcherOfCopies:
-    """`FindsCopies` by `ectype.matching.Matcher`.
+    """`FindsCopies` by a matcher.
 
     Parameters
     ----------
-    collection : Collection
-    model : DescriptorModel
-        The collection's.
-    limits : ImageLimits
+    matcher : Matches
+    references : int
+        How many the matcher's collection has.
+    method : str
     """
 
-    def __init__(self, collection: Collection, model: DescriptorModel, limits: ImageLimits) -> None:
-        from ectype.matching import Matcher, find_calibration
-        from ectype.matching.calibration import METHOD
-
-        calibration = find_calibration(collection)
-        self._collection = collection
-        self._matcher = Matcher(collection, model, calibration, limits)
-        scoring = (METHOD, calibration.verified, calibration.by_descriptor, calibration.thresholds)
-        digest = hashlib.sha256(repr(scoring).encode() + calibration.background.vectors.tobytes()).hexdigest()
-        self.method = f"{model.fingerprint[:16]} {digest[:16]}"
+    def __init__(self, matcher: Matches, references: int, method: str) -> None:
+        self._matcher, self._references = matcher, references
+        self.method = method
 
     def copies_of(self, items: Sequence[ImageItem]) -> Copies:
-        from ectype.matching import MOST_PAIRS
-
+        """Ask for few pairs of each query, and for more where all of them may be copies."""
         matches: list[Match] = []
         skipped: list[SkippedImage] = []
         waiting, limit = list(items), _FEW
@@ -82,16 +82,36 @@ class MatcherOfCopies:
             found: dict[str, list[Match]] = {item.id: [] for item in waiting}
             for match in report.matches:
                 found[match.query_id].append(match)
-            most = min(len(self._collection), MOST_PAIRS // len(waiting))
+            most = min(self._references, MOST_PAIRS // len(waiting))
             full = {name for name, some in found.items() if limit < most and _may_have_more(some, limit)}
             matches += [match for name, some in found.items() if name not in full for match in some]
-            waiting, limit = [item for item in waiting if item.id in full], limit * _MORE
+            waiting, limit = [item for item in waiting if item.id in full], min(limit * _MORE, most)
         kept = [match for match in matches if match.decision != "different" and match.query_id != match.reference_id]
         return Copies(tuple(kept), tuple(skipped))
 
 
 def _may_have_more(matches: Sequence[Match], limit: int) -> bool:
     return len(matches) >= limit and all(match.decision != "different" for match in matches)
+
+
+def by_matching(collection: Collection, model: DescriptorModel, limits: ImageLimits) -> FindsCopies:
+    """`FindsCopies` by `ectype.matching.Matcher`, with the calibration that belongs to a collection.
+
+    Raises
+    ------
+    ModelMismatchError
+        The model is not the collection's, or there is no calibration for it.
+    InvalidDataError
+        The calibration is damaged, or its background has pictures of the collection.
+    """
+    from ectype.matching import Matcher, find_calibration  # here, so that decisions need no matcher
+    from ectype.matching.calibration import METHOD
+
+    calibration = find_calibration(collection)
+    matcher = Matcher(collection, model, calibration, limits)
+    scoring = repr((METHOD, calibration.verified, calibration.by_descriptor, calibration.thresholds))
+    digest = hashlib.sha256(scoring.encode() + calibration.background.vectors.tobytes()).hexdigest()
+    return MatcherOfCopies(matcher, len(collection), f"{model.fingerprint[:16]} {digest[:16]}")
 
 
 def compare(holding: Holding, store: Store, finder: FindsCopies, contents: Sequence[str]) -> list[SkippedImage]:

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from ectype.descriptors.runtimes import available_cores
 from ectype.duplicates.records import HeldImage
@@ -58,8 +57,3 @@ def _displayed_size(data: bytes, limits: ImageLimits) -> tuple[int, int]:
         return (header.height, header.width) if turned else (header.width, header.height)
     height, width, _ = decode_image(data, limits=limits).shape
     return width, height
-
-
-def without_file(image: HeldImage) -> HeldImage:
-    """An image of which no file can be read."""
-    return replace(image, width=None, height=None, bytes=None, modified=None, version=None)

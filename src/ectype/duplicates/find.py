@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ectype.collection import Collection
 from ectype.descriptors import DescriptorModel
 from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import RuntimeName
-from ectype.duplicates.comparing import IMAGES_A_TRANSACTION, FindsCopies, MatcherOfCopies, compare
-from ectype.duplicates.holdings import Progress, hold_collection, hold_photographs
+from ectype.duplicates.comparing import IMAGES_A_TRANSACTION, FindsCopies, by_matching, compare
+from ectype.duplicates.holdings import Progress, hold_collection, hold_photographs, list_photographs
 from ectype.duplicates.place import Place
 from ectype.duplicates.records import DuplicateReport, Holding
 from ectype.duplicates.store import Store
@@ -35,7 +36,7 @@ def find_duplicates(
     moved: bool = False,
     limits: ImageLimits = DEFAULT_LIMITS,
     progress: Progress = silent,
-    finder: MakesFinder = MatcherOfCopies,
+    finder: MakesFinder = by_matching,
     runtime: RuntimeName = "auto",
 ) -> DuplicateReport:
     """Find the images of a holding that are copies of each other.
@@ -71,13 +72,14 @@ def find_duplicates(
     StorageError
         The disk refuses, or another process is at work; everything finished so far is kept.
     """
+    photographs = [] if place.is_collection else list_photographs(place.folder)
     with place.alone(), Store(place.database, place.owner(), create=True, take_over=moved) as store:
         with _collection_of(place, model, runtime) as collection:
             model = model or collection.load_model(runtime)
             if place.is_collection:
                 holding = hold_collection(collection, store, limits, progress)
             else:
-                holding = hold_photographs(place.folder, collection, store, model, limits, progress)
+                holding = hold_photographs(photographs, collection, store, model, limits, progress)
             found = finder(collection, model, limits)
             compared, skipped = _compare_new(holding, store, found, progress)
         summary = Summary(holding.images, store.pairs(), store.marks())
@@ -100,7 +102,7 @@ def _collection_of(place: Place, model: DescriptorModel | None, runtime: Runtime
     if not there:
         from ectype.descriptors import load_model
 
-        return Collection.create(place.collection, model or load_model(runtime=runtime))
+        return Collection.create(place.collection, model or load_model(runtime=runtime), keep_features=True)
     collection = Collection(place.collection)
     if model is None:
         return collection
@@ -131,4 +133,5 @@ def _compare_new(
                 batch = new[start : start + IMAGES_A_TRANSACTION]
                 skipped += compare(holding, store, finder, batch)
                 on_progress(len(batch))
-    return len(new) - len(skipped), skipped
+    ids = {image.location: image.id for image in holding.images}
+    return len(new) - len(skipped), [replace(row, id=ids.get(row.location, row.id)) for row in skipped]

@@ -13,6 +13,7 @@ from ectype.collection.adding import refuse_repeated_ids
 from ectype.descriptors import DescriptorModel
 from ectype.descriptors.extraction import OnProgress
 from ectype.duplicates.files import look_at
+from ectype.duplicates.place import printable
 from ectype.duplicates.records import HeldImage, Holding
 from ectype.duplicates.store import Store
 from ectype.errors import InvalidDataError
@@ -68,44 +69,49 @@ def _changed(reference: Reference) -> SkippedImage:
 
 
 def list_photographs(folder: Path) -> list[ImageItem]:
-    """Every image below a folder, under its path from there. That of `list_images` lacks the extension, so it refuses
-    a picture that lies beside its copy in another format.
+    """Every image below a folder, under its path from there; a link to one of them is left out, being no copy.
+
+    The ids of `list_images` lack the extension, so it refuses a picture that lies beside its copy in another format.
 
     Raises
     ------
     InvalidDataError
         There is none, or a folder can't be read.
     """
-    found = list(_expand(str(folder), "path", None))
+    found = {item.file or item.location: item for item in _expand(str(folder), "path", None)}
     if not found:
         raise InvalidDataError(f"no images in {folder}; nothing that was remembered of it is forgotten")
-    items = [replace(item, id=os.path.relpath(item.file or item.location, folder)) for item in found]
-    items = [replace(item, id=item.id.encode("utf-8", "backslashreplace").decode()) for item in items]
+    links = {path for path in found if os.path.islink(path)}
+    files = {os.path.realpath(path) for path in found if path not in links} if links else set()
+    items = [
+        replace(item, id=printable(os.path.relpath(path, folder)))
+        for path, item in found.items()
+        if path not in links or os.path.realpath(path) not in files
+    ]
     refuse_repeated_ids(items)
     return items
 
 
 def hold_photographs(
-    folder: Path,
+    photographs: Sequence[ImageItem],
     collection: Collection,
     store: Store,
     model: DescriptorModel,
     limits: ImageLimits,
     progress: Progress,
 ) -> Holding:
-    """Look at the photographs of a folder and bring the collection that is kept for them up to date.
+    """Look at photographs from `list_photographs` and bring the collection that is kept for them up to date.
 
     The collection has each content once, under its digest, so that a renamed file needs no work, and many equal files
     do not hide others.
     """
-    items = {item.id: item for item in list_photographs(folder)}
+    items = {item.id: item for item in photographs}
     images, skipped = [], []
-    for result in _read(list(items.values()), store, limits, progress):
+    for result in _read(photographs, store, limits, progress):
         if isinstance(result, SkippedImage):
             skipped.append(result)
         else:
             images.append(result)
-    store.keep_only(image.id for image in images)
     owners: dict[str, list[HeldImage]] = {}
     for image in images:
         owners.setdefault(image.sha256, []).append(image)
@@ -120,6 +126,7 @@ def hold_photographs(
         for row in report.skipped:
             skipped += [replace(row, id=one.id, location=one.location) for one in owners.pop(row.id)]
     held = tuple(image for some in owners.values() for image in some)
+    store.keep_only(image.id for image in held)
     queries = {content: replace(items[some[0].id], id=content) for content, some in owners.items()}
     return Holding(held, {content: content for content in owners}, queries, tuple(skipped))
 

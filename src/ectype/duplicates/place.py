@@ -53,7 +53,7 @@ class Place:
             The collection can't be read.
         """
         if not self.is_collection:
-            return f"the folder {self.folder}"
+            return f"the folder {printable(self.folder)}"
         with Collection(self.folder) as opened:
             return f"the collection made at {opened.meta.get('created')}"
 
@@ -70,6 +70,8 @@ class Place:
         """
         try:
             self.state.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.state, os.W_OK):
+                raise StorageError(f"{self.state}: no permission to write there; name another folder with --state")
             folder = os.open(self.state, os.O_RDONLY)
         except OSError as error:
             raise storage_error(self.state, error) from error
@@ -111,6 +113,11 @@ def place_of(folder: str | Path, state: str | Path | None = None) -> Place:
     if state is not None:
         return Place(path, Path(os.path.realpath(state)), is_collection)
     return Place(path, path if is_collection else _usual_state(path), is_collection)
+
+
+def printable(path: str | Path) -> str:
+    """A path that can be stored and printed: bytes in it that are not UTF-8 become escapes."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _usual_state(folder: Path) -> Path:
