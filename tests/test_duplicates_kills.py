@@ -146,6 +146,17 @@ def test_a_search_that_was_killed_is_completed_by_repeating_it(
     }
 
 
+@pytest.mark.parametrize("kilobytes", [4, 20, 60, 100])
+def test_a_search_on_a_full_disk_says_so_and_is_completed_later(driver: Driver, tmp_path: Path, kilobytes: int) -> None:
+    root = started(tmp_path)
+    outcome = driver.run("with_limit", 1024 * kilobytes, "search", str(root))
+    assert "StorageError" in outcome.error
+    compared_in(root)
+    assert not driver.run("search", str(root)).error
+    assert sets_of(find_duplicates(place_of(root / "photos", root / "state"), MODEL, finder=FakeFinder)) == SETS
+    assert len(marked_pairs(place_of(root / "photos", root / "state"))) == 3
+
+
 def watch_but_not_insertions(point: Callable[[str], None]) -> None:
     """As `kill_driver` does, which expects its own pictures to be inserted."""
     insert, remove = CollectionStore.insert, CollectionStore.remove

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ectype.collection import Collection
+from ectype.collection.folder import DATABASE as COLLECTION_DATABASE
 from ectype.descriptors import DescriptorModel
 from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import RuntimeName
@@ -98,7 +99,7 @@ def find_duplicates(
 
 
 def _collection_of(place: Place, model: DescriptorModel | None, runtime: RuntimeName) -> Collection:
-    there = place.is_collection or (place.collection / "collection.sqlite").is_file()
+    there = place.is_collection or (place.collection / COLLECTION_DATABASE).is_file()
     if not there:
         from ectype.descriptors import load_model
 
