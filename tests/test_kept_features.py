@@ -24,7 +24,7 @@ from ectype.collection.store import Store
 from ectype.descriptors import OnnxModel, describe_image
 from ectype.errors import CollectionError, InvalidDataError, StorageError, UsageError
 from ectype.images import DEFAULT_LIMITS, ImageItem, decode_image, read_bytes
-from ectype.verification import LocalFeatures, Prepared, prepare, verify
+from ectype.verification import LocalFeatures, Prepared, Verifier, prepare
 from ectype.verification.agreement import Thumbnail
 from kill_driver import (
     MODEL,
@@ -145,7 +145,8 @@ def test_matches_are_verified_with_what_is_kept_as_with_the_pictures() -> None:
     picture = draw_picture(3, (640, 480))
     reference = prepare(np.asarray(picture), "reference")
     query = prepare(np.asarray(picture.rotate(15).crop((60, 60, 500, 420))), "query")
-    with_pictures, with_kept = verify(query, reference), verify(query, unpack(pack(reference)))
+    verifier = Verifier(query)
+    with_pictures, with_kept = verifier.verify(reference), verifier.verify(unpack(pack(reference)))
     assert with_pictures is not None and with_kept is not None
     assert with_kept.places == with_pictures.places
     assert with_kept.agreement == pytest.approx(with_pictures.agreement, abs=1e-3)

@@ -27,10 +27,11 @@ def test_the_metric_needs_no_model() -> None:
 def test_the_public_names_are_these() -> None:
     assert sorted(ectype.__all__) == sorted(
         """
-        AddReport Collection DescriptorModel DescriptorSet EctypeError Evaluation GroundTruth ImageItem ImageLimits
-        Match MatchReport ModelCard ModelStore Neighbours Reference SkippedImage __version__ describe_items
-        describe_to_file evaluate list_images list_models load_model match_descriptors match_images
-        plot_precision_recall read_descriptors read_ground_truth read_image read_matches write_descriptors write_matches
+        AddReport Calibration Collection DescriptorModel DescriptorSet EctypeError Evaluation Evidence GroundTruth
+        ImageItem ImageLimits Match MatchReport Matcher ModelCard ModelStore Neighbours Reference SkippedImage
+        Verification __version__ compare_images describe_items describe_to_file evaluate list_images list_models
+        load_model match_by_descriptor match_descriptors match_images plot_precision_recall read_descriptors
+        read_ground_truth read_image read_matches write_descriptors write_matches
         """.split()
     )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -95,7 +96,7 @@ def test_a_mapping_onto_a_line_is_refused() -> None:
 
 def test_the_reasons_of_a_verified_pair() -> None:
     assert reasons(pair(verified(HALF))) == (
-        "12 places agree on one mapping",
+        "12 places agree on one mapping, over 57% of the part it covers",
         "the query shows 25% of the reference, at 2 times its size",
         "that part fills the whole query",
         "the pixels laid over each other correlate at 0.83",
@@ -132,12 +133,15 @@ def test_a_pair_without_a_mapping_says_why() -> None:
 def test_the_json_form_of_a_pair() -> None:
     form = json.loads(json.dumps(match_to_json(pair(verified(HALF)))))
     evidence = form.pop("evidence")
+    points = verified(HALF).query_points
     assert form == {"query_id": "p000", "reference_id": "p001", "score": 0.973, "decision": "copy"}
     assert evidence == {
         "similarity": 0.712,
         "view_similarity": 0.861,
         "background": 0.349,
         "places": 12,
+        "spread": pytest.approx(cv2.contourArea(cv2.convexHull(points.astype(np.float32))) / (160 * 120)),
+        "residual": pytest.approx(0, abs=1e-9),
         "agreement": 0.831,
         "mirrored": False,
         "matrix": HALF.tolist(),

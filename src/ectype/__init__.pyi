@@ -18,11 +18,17 @@ from .evaluation import plot_precision_recall as plot_precision_recall
 from .evaluation import read_ground_truth as read_ground_truth
 from .evaluation import read_matches as read_matches
 from .evaluation import write_matches as write_matches
+from .evidence import Evidence as Evidence
+from .evidence import Verification as Verification
 from .images import ImageItem as ImageItem
 from .images import ImageLimits as ImageLimits
 from .images import list_images as list_images
 from .images import read_image as read_image
+from .matching import Calibration as Calibration
+from .matching import Matcher as Matcher
 from .matching import MatchReport as MatchReport
+from .matching import compare_images as compare_images
+from .matching import match_by_descriptor as match_by_descriptor
 from .matching import match_descriptors as match_descriptors
 from .matching import match_images as match_images
 from .types import DescriptorSet as DescriptorSet

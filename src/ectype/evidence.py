@@ -69,6 +69,21 @@ class Verification:
         return len(self.query_points)
 
     @property
+    def spread(self) -> float:
+        """Share of the query's region that the agreeing places span.
+
+        A face or a logo that two pictures share spans little.
+        """
+        return min(1.0, _hull_area(self.query_points) / max(_hull_area(self.query_region), 1.0))
+
+    @property
+    def residual(self) -> float:
+        """Median distance between the mapped and the found places, in parts of the reference's longer side."""
+        mapped = self.query_points @ self.matrix[:2, :2].T + self.matrix[:2, 2]
+        distances = np.hypot(*(mapped - self.reference_points).T)
+        return float(np.median(distances) / max(self.reference_size))
+
+    @property
     def mirrored(self) -> bool:
         """Whether the query shows the reference's mirror image."""
         return bool(np.linalg.det(self.matrix[:2, :2]) < 0)
@@ -98,3 +113,9 @@ class Evidence:
     background: float
     verification: Verification | None = None
     unverified: str | None = None
+
+
+def _hull_area(points: Points) -> float:
+    import cv2
+
+    return float(cv2.contourArea(cv2.convexHull(points.astype(np.float32))))

@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     export.set_defaults(command=_export)
 
+    queries = commands.add_parser("queries", help="make queries of photographs, to fit a calibration on")
+    queries.add_argument("--images", nargs="+", required=True, metavar="DIR", help="photographs not trained on")
+    queries.add_argument("--count", type=int, default=3000, help="half of them copies (default: 3000)")
+    queries.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    queries.set_defaults(command=_queries)
+
     measure = commands.add_parser("evaluate", help="how well each kind of edit is seen through")
     measure.add_argument("--model", help="an ONNX file with its card; the bundled model by default")
     measure.add_argument("--run", type=Path, help="a training run instead")
@@ -132,6 +138,12 @@ def _export(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     card = export(student, identity, samples, options.out)
     print(f"{options.out}: {card.name} {card.version}, {card.input_size} px, {card.dimension} dimensions")
+
+
+def _queries(options: argparse.Namespace) -> None:
+    from ectype_training.queries import make_queries
+
+    make_queries(list_images(options.images, ids="path"), options.count, options.out)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _add_commands() -> None:
+    from ectype.cli.calibrate import calibrate
     from ectype.cli.collection import collection
+    from ectype.cli.compare import compare
     from ectype.cli.demo import demo
     from ectype.cli.describe import describe
     from ectype.cli.duplicates import duplicates
@@ -50,7 +52,7 @@ def _add_commands() -> None:
     from ectype.cli.match import match
     from ectype.cli.models import models
 
-    for command in (collection, demo, describe, duplicates, evaluate, match, models):
+    for command in (calibrate, collection, compare, demo, describe, duplicates, evaluate, match, models):
         cli.add_command(command)
 
 

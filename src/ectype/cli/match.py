@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,19 +26,22 @@ from ectype.descriptors import read_descriptors
 from ectype.descriptors.runtimes import RuntimeName
 from ectype.errors import UsageError
 from ectype.evaluation import write_matches
+from ectype.evidence import Decision
 from ectype.images import ImageLimits, list_images
 from ectype.images.sources import IdRule
-from ectype.matching import MOST_PAIRS, PAIRS_A_QUERY, MatchReport, match_descriptors, match_images
+from ectype.matching import MOST_PAIRS, PAIRS_A_QUERY, MatchReport, match_by_descriptor, match_descriptors, match_images
 from ectype.storage import check_folder_of, write_json
 
 DESCRIPTOR_SUFFIXES = (".h5", ".hdf5")
 _PAIRS_PRINTED = 20
+_DECIDED: dict[Decision, str] = {"copy": "copies", "review": "to review", "different": "different"}
 
 _HELP = f"""Find the references in the collection DIR that images were copied from.
 
 {options.IMAGES_HELP}
 
-Instead of images, one .h5 file that `ectype describe` wrote may be given."""
+Each pair's score is the probability that it is a copy, and says COPY, REVIEW or DIFFERENT. Instead of images, one .h5
+file that `ectype describe` wrote may be given; it is matched by the descriptor alone."""
 
 
 @click.command(help=_HELP)
@@ -58,7 +62,10 @@ Instead of images, one .h5 file that `ectype describe` wrote may be given."""
     help=f"Pairs over all queries, the best of them.  [default: 10 times the queries, at most {MOST_PAIRS:,}]",
 )
 @click.option(
-    "--fast", is_flag=True, help="Use the descriptor alone. There is no other evidence yet: it changes nothing."
+    "--fast",
+    is_flag=True,
+    help="Use the descriptor alone: scores are similarities, there are no decisions, and crops and pictures inside "
+    "pictures are missed.",
 )
 @options.model_option
 @options.runtime_option
@@ -88,11 +95,10 @@ def match(
         else:
             model = model_for(opened, model_path, runtime)
             items = list_images(images, ids=ids)
+            find = match_by_descriptor if fast else match_images
             with progress("matching", len(items)) as on_progress:
                 limits = ImageLimits(max_bytes, max_pixels)
-                report = match_images(
-                    opened, items, model, limit=limit, total=total, limits=limits, on_progress=on_progress
-                )
+                report = find(opened, items, model, limit=limit, total=total, limits=limits, on_progress=on_progress)
     for path, write in writers:
         write(path, report)
     if as_json:
@@ -125,19 +131,21 @@ def _write_html(path: str, report: MatchReport) -> None:
 
 
 def _figures(report: MatchReport) -> dict[str, str]:
+    decisions = Counter(match.decision for match in report.matches)
     return {
         "queries": f"{len(report.queries):,}",
         "pairs": f"{len(report.matches):,}",
+        **{names: f"{decisions[name]:,}" for name, names in _DECIDED.items() if decisions[name]},
         "skipped": f"{len(report.skipped):,}",
     }
 
 
 def _to_json(report: MatchReport) -> dict[str, Any]:
+    from ectype.reports import match_to_json
+
     matches = [
         {
-            "query_id": match.query_id,
-            "reference_id": match.reference_id,
-            "score": match.score,
+            **match_to_json(match),
             "query_location": report.queries[match.query_id].location,
             "reference_location": report.references[match.reference_id].location,
         }
@@ -150,8 +158,12 @@ def _print_report(report: MatchReport, outputs: tuple[str, ...]) -> None:
     print_skipped(report.skipped)
     shown = report.matches[:_PAIRS_PRINTED]
     if not outputs and shown:
-        rows = [(pair.query_id, pair.reference_id, f"{pair.score:.4f}") for pair in shown]
+        rows = [
+            (pair.query_id, pair.reference_id, f"{pair.score:.4f}", (pair.decision or "-").upper()) for pair in shown
+        ]
         print_rows(
-            ("query", "reference", "score"), rows, title=f"the best {len(shown)} of {len(report.matches):,} pairs"
+            ("query", "reference", "score", "decision"),
+            rows,
+            title=f"the best {len(shown)} of {len(report.matches):,} pairs",
         )
     print_figures("matches", _figures(report) | ({"written": ", ".join(outputs)} if outputs else {}))

@@ -9,6 +9,14 @@ from ectype.evaluation.metrics import TARGET_PRECISION, Evaluation
 from ectype.storage import replacing
 
 
+def check_plot_suffix(path: str | Path) -> str:
+    """The extension of a plot's file; raises `UsageError` for one that can't be drawn."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"{path}: a plot is written as .png, .svg or .pdf")
+    return suffix
+
+
 def plot_precision_recall(evaluation: Evaluation, path: str | Path, title: str = "") -> None:
     """Draw the precision-recall curve with its operating point at precision 90.
 
@@ -26,9 +34,7 @@ def plot_precision_recall(evaluation: Evaluation, path: str | Path, title: str =
     StorageError
         The disk refused.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"{path}: a plot is written as .png, .svg or .pdf")
+    suffix = check_plot_suffix(path)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")

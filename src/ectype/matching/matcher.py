@@ -1,44 +1,192 @@
-"""From query images to the references they may have been copied from."""
+"""From queries to the references they were copied from: candidates by views, proof by local features, one score."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ectype.collection import Collection, Reference
-from ectype.descriptors import DescribedImage, DescriptorModel, describe_items
+from ectype.descriptors import DescriptorModel
 from ectype.descriptors.extraction import OnProgress
-from ectype.errors import ModelMismatchError, UsageError
-from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits
-from ectype.matching.selection import MOST_PAIRS, PAIRS_A_QUERY, default_total, select_best
-from ectype.types import DescriptorSet, Match, Neighbours, SkippedImage
+from ectype.descriptors.runtimes import available_cores
+from ectype.errors import UnreadableImageError
+from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
+from ectype.indexes.scoring import best_of_each_query
+from ectype.matching.calibration import Calibration
+from ectype.matching.finding import find_calibration
+from ectype.matching.references import ReferenceFeatures
+from ectype.matching.report import MatchReport, check_limits
+from ectype.matching.scoring import QueryPicture, ReferencePicture, describe_query, is_blank, score_pair
+from ectype.matching.selection import PAIRS_A_QUERY, default_total
+from ectype.matching.views import VIEWS
+from ectype.types import Match, SkippedImage
+from ectype.verification import Prepared
 
-_QUERIES_A_SEARCH = 16384
+CANDIDATES = 20
+"""References a query that are verified: the nearest to any of its views."""
+
+_PAIRS_A_BLOCK = 4096  # whose references' features, of 60 kB each, may be in memory at once
+
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+
+
+class Matcher:
+    """Finds the references that queries were copied from, proves it, and says how sure it is.
+
+    The score of a pair depends on its two pictures and the calibration alone: not on other queries, and not on what
+    else the collection holds, which decides only which references are looked at.
+
+    Parameters
+    ----------
+    collection : Collection
+    model : DescriptorModel, optional
+        The collection's own by default.
+    calibration : Calibration, optional
+        The collection's own by default, else the one that came with Ectype.
+    limits : ImageLimits
+
+    Raises
+    ------
+    ModelMismatchError
+        Model or calibration are not the collection's.
+    InvalidDataError
+        The calibration's background has pictures of the collection.
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        model: DescriptorModel | None = None,
+        calibration: Calibration | None = None,
+        limits: ImageLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self._collection, self._limits = collection, limits
+        self._model = model or collection.load_model()
+        collection.check_model(self._model)
+        self._calibration = calibration or find_calibration(collection)
+        self._calibration.check_model(self._model.fingerprint)
+        self._calibration.background.refuse_overlap(collection)
+        self._features = ReferenceFeatures(limits)
+
+    def match(
+        self,
+        items: Sequence[ImageItem],
+        *,
+        limit: int = PAIRS_A_QUERY,
+        total: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> MatchReport:
+        """Match queries.
+
+        Parameters
+        ----------
+        items : sequence of ImageItem
+            From `ectype.list_images`.
+        limit : int
+            Pairs a query, at most.
+        total : int, optional
+            Pairs over all queries, at most; ten times the queries by default, and never more than 500,000.
+        on_progress : callable, optional
+            Called with the number of queries finished since the last call.
+
+        Returns
+        -------
+        MatchReport
+
+        Raises
+        ------
+        UsageError
+            A limit is below one, or `total` above 500,000.
+        """
+        check_limits(limit, total)
+        matches: list[Match] = []
+        queries: dict[str, ImageItem] = {}
+        references: dict[str, Reference] = {}
+        skipped: list[SkippedImage] = []
+        with ThreadPoolExecutor(available_cores(), thread_name_prefix="ectype-match") as pool:
+            count = max(limit, CANDIDATES)
+            for block in _blocks(items, max(1, _PAIRS_A_BLOCK // count)):
+                read = list(_each(pool, self._read, block))
+                skipped += [result for result in read if isinstance(result, SkippedImage)]
+                if on_progress is not None:
+                    on_progress(sum(isinstance(result, SkippedImage) for result in read))
+                pictures = [result for result in read if isinstance(result, QueryPicture)]
+                queries |= {
+                    item.id: item for item, result in zip(block, read, strict=True) if isinstance(result, QueryPicture)
+                }
+                tasks = self._candidates(pictures, count)
+                for found in _each(pool, self._score, tasks):
+                    best = sorted(found, key=_order)[:limit]
+                    matches += best
+                    if on_progress is not None:
+                        on_progress(1)
+                references |= {one.id: one for task in tasks for one in task.references}
+        best = sorted(matches, key=_order)[: default_total(len(queries)) if total is None else total]
+        named = {match.reference_id for match in best}
+        return MatchReport(
+            tuple(best), queries, {name: one for name, one in references.items() if name in named}, tuple(skipped)
+        )
+
+    def _read(self, item: ImageItem) -> QueryPicture | SkippedImage:
+        try:
+            pixels = decode_image(item.read(self._limits), limits=self._limits)
+        except UnreadableImageError as error:
+            return SkippedImage(item.id, item.location, error.code, str(error))
+        if is_blank(pixels):
+            return SkippedImage(item.id, item.location, "blank", "it shows nothing: one colour, or hardly more")
+        return describe_query(item.id, pixels, self._model)
+
+    def _candidates(self, pictures: Sequence[QueryPicture], count: int) -> list[_Task]:
+        """For each query the references that are nearest to any of its views, with all that is needed to score them."""
+        if not pictures:
+            return []
+        views = np.concatenate([picture.views for picture in pictures])
+        found = self._collection.search(views, count)
+        owners = found.query_rows // len(VIEWS)
+        order = np.lexsort((-found.scores, found.reference_rows, owners))  # the best view of each pair first
+        pairs = np.stack([owners[order], found.reference_rows[order]], axis=1)
+        _, first = np.unique(pairs, axis=0, return_index=True)
+        nearest = best_of_each_query(pairs[first, 0], pairs[first, 1], found.scores[order][first], count)
+        rows = {int(row) for row in nearest.reference_rows}
+        references = self._collection.references(rows)
+        vectors = self._collection.vectors(rows)
+        kept = self._collection.features(rows)
+        tasks = []
+        for number, picture in enumerate(pictures):
+            mine = [int(row) for row in nearest.reference_rows[nearest.query_rows == number]]
+            there = [row for row in mine if row in references and row in vectors]  # else removed since the search
+            tasks.append(
+                _Task(
+                    picture,
+                    tuple(references[row] for row in there),
+                    tuple(vectors[row] for row in there),
+                    tuple(kept.get(row) for row in there),
+                )
+            )
+        return tasks
+
+    def _score(self, task: _Task) -> list[Match]:
+        return [
+            score_pair(
+                task.query, ReferencePicture(one.id, vector, kept or self._features.of_file(one)), self._calibration
+            )
+            for one, vector, kept in zip(task.references, task.vectors, task.kept, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MatchReport:
-    """What was found for some queries.
-
-    Attributes
-    ----------
-    matches : tuple of Match
-        From the highest score to the lowest.
-    queries : mapping of str to ImageItem
-        The queries that were searched for, by id.
-    references : mapping of str to Reference
-        The references in `matches`, by id.
-    skipped : tuple of SkippedImage
-        Queries that could not be read.
-    """
-
-    matches: tuple[Match, ...]
-    queries: dict[str, ImageItem]
-    references: dict[str, Reference]
-    skipped: tuple[SkippedImage, ...]
+class _Task:
+    query: QueryPicture
+    references: tuple[Reference, ...]
+    vectors: tuple[NDArray[np.float32], ...]
+    kept: tuple[Prepared | None, ...]
 
 
 def match_images(
@@ -51,9 +199,7 @@ def match_images(
     limits: ImageLimits = DEFAULT_LIMITS,
     on_progress: OnProgress | None = None,
 ) -> MatchReport:
-    """Find the references that queries may have been copied from.
-
-    The score of a pair depends on its two images and the model alone.
+    """Find the references that queries were copied from, by all evidence there is: see `Matcher`.
 
     Parameters
     ----------
@@ -62,104 +208,25 @@ def match_images(
         The queries; from `ectype.list_images`.
     model : DescriptorModel, optional
         The collection's own by default.
-    limit : int
-        Pairs a query, at most.
-    total : int, optional
-        Pairs over all queries, at most; ten times the queries by default, and never more than 500,000.
+    limit, total : int
+        Pairs a query and in all, at most; as for `Matcher.match`.
     limits : ImageLimits
     on_progress : callable, optional
         Called with the number of queries finished since the last call.
-
-    Raises
-    ------
-    UsageError
-        A limit is below one, or `total` above 500,000.
-    ModelMismatchError
-        `model` is not the collection's.
     """
-    _check_limits(limit, total)
-    model = model or collection.load_model()
-    collection.check_model(model)
-    described: list[DescribedImage] = []
-    skipped: list[SkippedImage] = []
-    for result in describe_items(items, model, limits=limits, on_progress=on_progress):
-        if isinstance(result, DescribedImage):
-            described.append(result)
-        else:
-            skipped.append(result)
-    vectors = np.array([image.vector for image in described], np.float32).reshape(-1, model.dimension)
-    queries = [image.item for image in described]
-    return _report(collection, queries, vectors, limit, total, tuple(skipped))
+    return Matcher(collection, model, limits=limits).match(items, limit=limit, total=total, on_progress=on_progress)
 
 
-def match_descriptors(
-    collection: Collection, descriptors: DescriptorSet, *, limit: int = PAIRS_A_QUERY, total: int | None = None
-) -> MatchReport:
-    """Find the references that queries may have been copied from, for descriptors that were made before.
-
-    Parameters
-    ----------
-    collection : Collection
-    descriptors : DescriptorSet
-        Of the queries; from `ectype.read_descriptors`.
-    limit, total : int
-        As for `match_images`.
-
-    Raises
-    ------
-    UsageError
-        A limit is below one, or `total` above 500,000.
-    ModelMismatchError
-        The descriptors are another model's than the collection's.
-    """
-    _check_limits(limit, total)
-    if descriptors.fingerprint != collection.fingerprint:
-        raise ModelMismatchError(
-            f"{collection.folder}: its images were described by another model ({collection.fingerprint[:12]}) than the "
-            f"queries ({descriptors.fingerprint[:12]}); describe the queries with the collection's model"
-        )
-    queries = [ImageItem(name, "") for name in descriptors.ids]
-    return _report(collection, queries, descriptors.vectors, limit, total, ())
+def _order(match: Match) -> tuple[float, str, str]:
+    return -match.score, match.query_id, match.reference_id
 
 
-def _check_limits(limit: int, total: int | None) -> None:
-    if limit < 1:
-        raise UsageError(f"at least one pair a query must be allowed, not {limit}")
-    if total is not None and not 1 <= total <= MOST_PAIRS:
-        raise UsageError(f"the total must be 1 to {MOST_PAIRS:,} pairs, not {total:,}")
+def _blocks(items: Sequence[ImageItem], size: int) -> Iterator[Sequence[ImageItem]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
-def _report(
-    collection: Collection,
-    queries: Sequence[ImageItem],
-    vectors: NDArray[np.float32],
-    limit: int,
-    total: int | None,
-    skipped: tuple[SkippedImage, ...],
-) -> MatchReport:
-    best = select_best(_search(collection, vectors, limit), default_total(len(queries)) if total is None else total)
-    by_row = collection.references({int(row) for row in best.reference_rows})
-    matches = tuple(
-        Match(queries[query].id, by_row[row].id, float(score))
-        for query, row, score in zip(best.query_rows.tolist(), best.reference_rows.tolist(), best.scores, strict=True)
-        if row in by_row  # another process may have removed it since the search
-    )
-    return MatchReport(
-        matches,
-        {query.id: query for query in queries},
-        {reference.id: reference for reference in by_row.values()},
-        skipped,
-    )
-
-
-def _search(collection: Collection, vectors: NDArray[np.float32], limit: int) -> Neighbours:
-    """Search in blocks of queries, so that memory does not grow with their number."""
-    parts = [
-        (start, collection.search(vectors[start : start + _QUERIES_A_SEARCH], limit))
-        for start in range(0, len(vectors), _QUERIES_A_SEARCH)
-    ]
-    return Neighbours(
-        np.concatenate([np.empty(0, np.int64), *(part.query_rows + start for start, part in parts)]),
-        np.concatenate([np.empty(0, np.int64), *(part.reference_rows for _, part in parts)]),
-        np.concatenate([np.empty(0, np.float32), *(part.scores for _, part in parts)]),
-    )
+def _each(pool: ThreadPoolExecutor, do: Callable[[Input], Output], inputs: Iterable[Input]) -> Iterator[Output]:
+    """`do` for each input, in their order, on every core; matrix products take one core each meanwhile."""
+    with threadpool_limits(1, user_api="blas"):
+        yield from pool.map(do, inputs)

@@ -7,6 +7,8 @@ from typing import Any
 from ectype.evidence import Evidence, Points, Verification
 from ectype.types import Match
 
+_MEASURED = ("places", "spread", "residual", "agreement", "mirrored", "matrix", "query_region", "reference_region")
+
 
 def match_to_json(match: Match) -> dict[str, Any]:
     """Give a pair as JSON values.
@@ -42,9 +44,11 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
 
 def _verification(found: Verification | None) -> dict[str, Any]:
     if found is None:
-        return dict.fromkeys(("places", "agreement", "mirrored", "matrix", "query_region", "reference_region"))
+        return dict.fromkeys(_MEASURED)
     return {
         "places": found.places,
+        "spread": found.spread,
+        "residual": found.residual,
         "agreement": found.agreement,
         "mirrored": found.mirrored,
         "matrix": found.matrix.tolist(),

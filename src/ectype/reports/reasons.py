@@ -48,7 +48,7 @@ def _of_verification(found: Verification) -> Iterator[str]:
     steps = decompose(np.asarray(np.linalg.inv(found.matrix[:2, :2]), np.float64))  # what became of the reference
     shown = _share(found.reference_region, found.reference_size)
     filled = _share(found.query_region, found.query_size)
-    yield f"{found.places} places agree on one mapping"
+    yield f"{found.places} places agree on one mapping, over {_percent(found.spread)} of the part it covers"
     part = "all of the reference" if shown >= _WHOLE else f"{_percent(shown)} of the reference"
     yield ", ".join([f"the query shows {part}", *_changes(steps)])
     yield f"that part fills {'the whole query' if filled >= _WHOLE else f'{_percent(filled)} of the query'}"

@@ -1,6 +1,7 @@
 """Verification: which part of a query shows which part of a reference, by local features."""
 
+from ectype.verification.agreement import Thumbnail
 from ectype.verification.features import LocalFeatures, SiftExtractor
-from ectype.verification.verify import Prepared, Role, prepare, verify
+from ectype.verification.verifier import Prepared, Role, Verifier, prepare
 
-__all__ = ["LocalFeatures", "Prepared", "Role", "SiftExtractor", "prepare", "verify"]
+__all__ = ["LocalFeatures", "Prepared", "Role", "SiftExtractor", "Thumbnail", "Verifier", "prepare"]

@@ -37,7 +37,8 @@ def thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:
     height, width = pixels.shape[:2]
     scale = min(1.0, SIDE / max(width, height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return Thumbnail((width, height), cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA))
+    small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+    return Thumbnail((width, height), np.asarray(small, np.uint8))
 
 
 def agreement(query: Thumbnail, reference: Thumbnail, matrix: NDArray[np.float64]) -> float:
@@ -56,7 +57,7 @@ def agreement(query: Thumbnail, reference: Thumbnail, matrix: NDArray[np.float64
     """
     import cv2
 
-    to_small = np.linalg.inv(_shrinking(query)) 
+    to_small = np.linalg.inv(_shrinking(query))
     small = (_shrinking(reference) @ matrix @ to_small)[:2]
     size = reference.pixels.shape[::-1]
     centred = small.copy()
@@ -66,7 +67,8 @@ def agreement(query: Thumbnail, reference: Thumbnail, matrix: NDArray[np.float64
     there = reference.pixels.astype(np.float32)
 
     def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return cv2.boxFilter(values, -1, (_NEIGHBOURHOOD, _NEIGHBOURHOOD), borderType=cv2.BORDER_REFLECT)
+        window = (_NEIGHBOURHOOD, _NEIGHBOURHOOD)
+        return np.asarray(cv2.boxFilter(values, -1, window, borderType=cv2.BORDER_REFLECT), np.float32)
 
     inside = mean(covered) > 0.99
     here_mean, there_mean = mean(laid), mean(there)

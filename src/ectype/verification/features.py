@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,9 @@ WORDS = 128
 _CONTRAST = 0.02  # below OpenCV's 0.04: pale and blurred copies would have no features
 _LEAST_SIDE = 16
 
-_DIRECTIONS = (-np.arange(8)) % 8
-_MIRROR = np.arange(WORDS).reshape(4, 4, 8)[::-1][:, :, _DIRECTIONS].ravel()
+_CELLS = np.arange(WORDS).reshape(4, 4, 8)
+_MIRRORED = _CELLS[::-1][:, :, (-np.arange(8)) % 8].ravel()
+_INVERTED = _CELLS[::-1, ::-1].ravel()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,8 +51,9 @@ class LocalFeatures:
             ("descriptors", self.descriptors, np.uint8, (count, WORDS)),
         ):
             if array.dtype != kind or array.shape != shape:
-                raise InvalidDataError(f"{name} of local features must be {np.dtype(kind)} {shape}, not "
-                                       f"{array.dtype} {array.shape}")
+                raise InvalidDataError(
+                    f"{name} of local features must be {np.dtype(kind)} {shape}, not {array.dtype} {array.shape}"
+                )
 
     def __len__(self) -> int:
         return len(self.places)
@@ -63,7 +66,13 @@ class LocalFeatures:
         places = self.places.copy()
         places[:, 0] = self.size[0] - places[:, 0]
         places[:, 3] = np.pi - places[:, 3]
-        return LocalFeatures(self.size, places, self.descriptors[:, _MIRROR])
+        return LocalFeatures(self.size, places, self.descriptors[:, _MIRRORED])
+
+    def inverted(self) -> LocalFeatures:
+        """Those of the picture's negative: every gradient, and with them each place's own direction, turns round."""
+        places = self.places.copy()
+        places[:, 3] += np.pi
+        return LocalFeatures(self.size, places, self.descriptors[:, _INVERTED])
 
 
 class SiftExtractor:
@@ -101,18 +110,21 @@ class SiftExtractor:
         keypoints, descriptors = self._sift().detectAndCompute(grey, None)
         if descriptors is None:
             return _none((width, height))
-        keypoints, descriptors = keypoints[: self._most], descriptors[: self._most]  # OpenCV keeps all that tie for the last
+        keypoints, descriptors = (
+            keypoints[: self._most],
+            descriptors[: self._most],
+        )  # OpenCV keeps all that tie for the last
         places = np.array([(*point.pt, point.size, np.deg2rad(point.angle)) for point in keypoints], np.float32)
         places[:, :2] += 0.5  # OpenCV counts from the centre of the first pixel
         places[:, :2] *= (width / small[0], height / small[1])
         places[:, 2] *= max(width, height) / max(small)
         return LocalFeatures((width, height), places, descriptors.astype(np.uint8))
 
-    def _sift(self):  # type: ignore[no-untyped-def]
+    def _sift(self) -> Any:
         import cv2
 
         if not hasattr(self._of_thread, "sift"):
-            self._of_thread.sift = cv2.SIFT_create(self._most, 3, _CONTRAST)
+            self._of_thread.sift = cv2.SIFT_create(self._most, 3, _CONTRAST)  # type: ignore[attr-defined]
         return self._of_thread.sift
 
 

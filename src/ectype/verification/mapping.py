@@ -11,10 +11,9 @@ from ectype.verification.features import LocalFeatures
 
 _RATIO = 0.85  # of the distances to the nearest and the second nearest; Lowe's 0.8 loses blurred copies
 _MOST = 160  # correspondences that are looked at, the most distinct
-_LOOSE, _TIGHT = 0.07, 0.025  # agreement, in parts of the reference's longer side
+_TOLERANCES = (0.07, 0.05, 0.035, 0.025)  # in parts of the reference's longer side, from round to round
 _TURN, _STRETCH = np.deg2rad(35), np.log(1.8)
 _HYPOTHESES = 6
-_ROUNDS = 4
 _FEWEST = 4
 _LARGEST_SHEAR = 5.0  # longest to shortest of a circle's image
 
@@ -47,7 +46,7 @@ def root(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Square roots of SIFT's histograms, of unit length (RootSIFT: Arandjelovic and Zisserman, CVPR 2012)."""
     rows = descriptors.astype(np.float32)
     sums = rows.sum(axis=1, keepdims=True)
-    return np.sqrt(rows / np.maximum(sums, 1))
+    return np.asarray(np.sqrt(rows / np.maximum(sums, 1)), np.float32)
 
 
 def correspond(query: NDArray[np.float32], reference: NDArray[np.float32]) -> Correspondences:
@@ -81,8 +80,8 @@ def estimate(query: LocalFeatures, reference: LocalFeatures, pairs: Corresponden
     """
     if len(pairs.ratios) < _FEWEST:
         return None
-    here, there = query.places[pairs.query_rows].astype(np.float64), reference.places[pairs.reference_rows]
-    there = there.astype(np.float64)
+    here = query.places[pairs.query_rows].astype(np.float64)
+    there = reference.places[pairs.reference_rows].astype(np.float64)
     longest = max(reference.size)
     turns = there[:, 3] - here[:, 3]
     scales = np.log(there[:, 2] / here[:, 2])
@@ -90,7 +89,7 @@ def estimate(query: LocalFeatures, reference: LocalFeatures, pairs: Corresponden
     dx, dy = (here[None, :, axis] - here[:, None, axis] for axis in (0, 1))
     x = cosine[:, None] * dx - sine[:, None] * dy + there[:, None, 0]
     y = sine[:, None] * dx + cosine[:, None] * dy + there[:, None, 1]
-    near = np.hypot(x - there[None, :, 0], y - there[None, :, 1]) < _LOOSE * longest
+    near = np.hypot(x - there[None, :, 0], y - there[None, :, 1]) < _TOLERANCES[0] * longest
     alike = np.abs(_wrapped(turns[None] - turns[:, None])) < _TURN
     alike &= np.abs(scales[None] - scales[:, None]) < _STRETCH
     votes = near & alike
@@ -112,13 +111,13 @@ def _refined(
 ) -> Mapping | None:
     padded = np.column_stack([here, np.ones(len(here))])
     solution = None
-    for tolerance in np.geomspace(_LOOSE, _TIGHT, _ROUNDS) * longest:
+    for tolerance in _TOLERANCES:
         if agreeing.sum() < _FEWEST:
             return None
         solution, _, rank, _ = np.linalg.lstsq(padded[agreeing], there[agreeing], rcond=1e-6)
         if rank < 3:
             return None
-        agreeing = alike & (np.hypot(*(padded @ solution - there).T) < tolerance)
+        agreeing = alike & (np.hypot(*(padded @ solution - there).T) < tolerance * longest)
     rows = _distinct(here, there, np.flatnonzero(agreeing))
     if solution is None or len(rows) < _FEWEST or not _is_plausible(solution[:2].T):
         return None
@@ -127,7 +126,7 @@ def _refined(
     return Mapping(matrix, rows)
 
 
-def _is_plausible(linear: NDArray[np.float64]) -> bool:
+def _is_plausible(linear: NDArray[np.floating]) -> bool:
     widths = np.linalg.svd(linear, compute_uv=False)
     return bool(np.linalg.det(linear) > 0 and widths[1] * _LARGEST_SHEAR > widths[0])
 

@@ -1,0 +1,55 @@
+"""Two images, without a collection."""
+
+from __future__ import annotations
+
+from ectype.descriptors import DescriptorModel, load_model
+from ectype.errors import InvalidDataError
+from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
+from ectype.matching.calibration import Calibration, bundled_calibration
+from ectype.matching.scoring import ReferencePicture, describe_query, is_blank, score_pair
+from ectype.types import Match
+from ectype.verification import prepare
+
+
+def compare_images(
+    query: ImageItem,
+    reference: ImageItem,
+    model: DescriptorModel | None = None,
+    *,
+    calibration: Calibration | None = None,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> Match:
+    """Say how probable it is that one image, or a part of it, was copied from another.
+
+    The score is the one that `Matcher` gives the pair in a collection, but for the rounding of stored descriptors.
+
+    Parameters
+    ----------
+    query, reference : ImageItem
+    model : DescriptorModel, optional
+        The bundled one by default.
+    calibration : Calibration, optional
+        The bundled one by default.
+    limits : ImageLimits
+
+    Raises
+    ------
+    UnreadableImageError
+        One of the two can't be read.
+    InvalidDataError
+        The query shows nothing: one colour, or hardly more.
+    ModelMismatchError
+        The calibration belongs to another model.
+    """
+    model = model or load_model()
+    calibration = calibration or bundled_calibration()
+    calibration.check_model(model.fingerprint)
+    pixels, original = (decode_image(item.read(limits), limits=limits) for item in (query, reference))
+    if is_blank(pixels):
+        raise InvalidDataError(f"{query.location}: it shows nothing, one colour or hardly more, and can't be compared")
+    vector = model.describe([original])[0]
+    return score_pair(
+        describe_query(query.id, pixels, model),
+        ReferencePicture(reference.id, vector, prepare(original, "reference")),
+        calibration,
+    )
