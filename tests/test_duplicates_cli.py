@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ectype.cli import duplicates as command
 from ectype.cli import main
 from ectype.collection import Collection
+from ectype.demo import packaged_photographs
 from ectype.duplicates import DuplicateReport, find_duplicates, place_of
 from ectype.images import list_images
 from test_duplicates import MODEL, FakeFinder, photos, user_data, write
@@ -155,3 +157,22 @@ def test_exit_codes(run: Run, photos: Path, tmp_path: Path, arguments, code, wor
     assert found == code, err
     assert words in err + out
     assert "Traceback" not in err
+
+
+def test_edited_copies_of_photographs_are_found_with_the_bundled_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    chosen = [path for path in packaged_photographs() if path.stem in ("astronaut", "chelsea", "coffee")]
+    for path in chosen:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+        width, height = image.size
+        image.save(folder / f"{path.stem}.png")
+        image.resize((width // 2, height // 2)).save(folder / f"{path.stem}.jpg", quality=60)
+        image.crop((width // 6, height // 6, width, height)).save(folder / f"{path.stem}-part.webp", quality=80)
+    assert main(["duplicates", str(folder), "--json"]) == 0
+    sets = json.loads(capsys.readouterr().out)["sets"]
+    found = [[one["id"] for one in found["members"]] for found in sets]
+    assert found == [[f"{path.stem}.png", f"{path.stem}-part.webp", f"{path.stem}.jpg"] for path in sorted(chosen)]
