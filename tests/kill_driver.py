@@ -98,7 +98,7 @@ def assert_keeps(collection: Collection, expected: Mapping[str, int]) -> None:
     kept = collection.features(rows)
     assert kept.keys() == (rows.keys() if collection.keeps_features else set())
     for row, prepared in kept.items():
-        assert np.array_equal(prepared.thumbnail.pixels, thumbnail(pixels(rows[row])).pixels)
+        assert np.array_equal(prepared.thumbnail.pixels, thumbnail(pixels(rows[row]), prepared.features.size).pixels)
 
 
 def assert_finds(collection: Collection, expected: Mapping[str, int]) -> None:

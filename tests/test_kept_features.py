@@ -23,8 +23,8 @@ from ectype.collection.records import NewImage
 from ectype.collection.store import Store
 from ectype.descriptors import OnnxModel, describe_image
 from ectype.errors import CollectionError, InvalidDataError, StorageError, UsageError
-from ectype.images import DEFAULT_LIMITS, ImageItem, decode_image, read_bytes
-from ectype.verification import LocalFeatures, Prepared, Verifier, prepare
+from ectype.images import DEFAULT_LIMITS, ImageItem, decode_image, displayed_size, read_bytes
+from ectype.verification import SIDE, LocalFeatures, Prepared, Verifier, prepare
 from ectype.verification.agreement import Thumbnail
 from kill_driver import (
     MODEL,
@@ -67,7 +67,9 @@ def drawn(seed: int, size: tuple[int, int] = (640, 480), suffix: str = "png") ->
 
 
 def prepared_from(item: ImageItem) -> Prepared:
-    return prepare(decode_image(item.read()), "reference")
+    data = item.read()
+    pixels = decode_image(data, at_least=SIDE)
+    return prepare(pixels, "reference", displayed_size(data, pixels))
 
 
 def assert_same(one: Prepared, other: Prepared) -> None:
@@ -219,6 +221,7 @@ def test_features_are_those_of_the_picture_in_full_size(folder: Path, bundled_mo
         kept, vectors = keeping.features(rows.values()), keeping.vectors(rows.values())
     for item in items:
         assert len(kept[rows[item.id]].features) > 0
+        assert kept[rows[item.id]].features.places[:, 0].max() > 600  # of a picture 1200 wide, whatever was decoded
         assert_same(prepared_from(item), kept[rows[item.id]])
         described = describe_image(item, bundled_model, DEFAULT_LIMITS)
         assert np.array_equal(vectors[rows[item.id]], described.vector.astype(np.float16).astype(np.float32))

@@ -11,9 +11,9 @@ from ectype.collection.prepared_codec import pack
 from ectype.collection.records import NewImage, Reference
 from ectype.descriptors import DescriptorModel, describe_image
 from ectype.errors import DuplicateIdError, UnreadableImageError
-from ectype.images import ImageItem, ImageLimits, decode_image
+from ectype.images import ImageItem, ImageLimits, decode_image, displayed_size
 from ectype.types import SkippedImage
-from ectype.verification import prepare
+from ectype.verification import SIDE, prepare
 
 
 def make_row(
@@ -37,8 +37,9 @@ def make_row(
 
 
 def _features(item: ImageItem, limits: ImageLimits) -> bytes:
-    # Every pixel is decoded, where a descriptor may be made of a JPEG that is scaled down while it is decoded.
-    return pack(prepare(decode_image(item.read(limits), limits=limits), "reference"))
+    data = item.read(limits)
+    pixels = decode_image(data, limits=limits, at_least=SIDE)
+    return pack(prepare(pixels, "reference", displayed_size(data, pixels)))
 
 
 def _absolute(item: ImageItem) -> str:

@@ -1,6 +1,6 @@
 """Reading images: finding them, and decoding them safely."""
 
-from ectype.images.decoding import FORMATS, decode_image, read_image
+from ectype.images.decoding import FORMATS, decode_image, displayed_size, read_image
 from ectype.images.files import read_bytes
 from ectype.images.limits import DEFAULT_LIMITS, ImageLimits
 from ectype.images.sources import IMAGE_SUFFIXES, ImageItem, list_images
@@ -12,6 +12,7 @@ __all__ = [
     "ImageItem",
     "ImageLimits",
     "decode_image",
+    "displayed_size",
     "list_images",
     "read_bytes",
     "read_image",

@@ -23,6 +23,7 @@ from ectype.images.limits import DEFAULT_LIMITS, ImageLimits
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 """What is read (JPEG with its multi-picture form MPO); anything else Pillow knows stays unopened."""
 
+_LYING = 5  # from this EXIF orientation on, width and height are exchanged
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # of the TIFF specification
 
 
@@ -87,6 +88,22 @@ def decode_image(
         if pixels is not None:
             return pixels
     return _decode_with_pillow(data, limits, at_least)
+
+
+def displayed_size(data: bytes, pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """Width and height of a picture as displayed, also where `pixels` were scaled down while they were decoded.
+
+    Parameters
+    ----------
+    data : bytes
+        Of the file.
+    pixels : ndarray of uint8, shape (h, w, 3)
+        What `decode_image` made of it.
+    """
+    header = jpeg.read_header(data) if data.startswith(jpeg.SIGNATURE) else None
+    if header is None:  # only JPEG is ever scaled
+        return pixels.shape[1], pixels.shape[0]
+    return (header.height, header.width) if header.orientation >= _LYING else (header.width, header.height)
 
 
 def _check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ectype.descriptors import DescriptorModel, load_model
 from ectype.errors import InvalidDataError
-from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
+from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image, displayed_size
 from ectype.matching.calibration import Calibration, bundled_calibration
 from ectype.matching.scoring import ReferencePicture, describe_query, is_blank, score_pair
 from ectype.types import Match
-from ectype.verification import prepare
+from ectype.verification import SIDE, prepare
 
 
 def compare_images(
@@ -44,12 +44,13 @@ def compare_images(
     model = model or load_model()
     calibration = calibration or bundled_calibration()
     calibration.check_model(model.fingerprint)
-    pixels, original = (decode_image(item.read(limits), limits=limits) for item in (query, reference))
+    data, original_data = query.read(limits), reference.read(limits)
+    pixels, original = (decode_image(one, limits=limits, at_least=SIDE) for one in (data, original_data))
     if is_blank(pixels):
         raise InvalidDataError(f"{query.location}: it shows nothing, one colour or hardly more, and can't be compared")
     vector = model.describe([original])[0]
     return score_pair(
-        describe_query(query.id, pixels, model),
-        ReferencePicture(reference.id, vector, prepare(original, "reference")),
+        describe_query(query.id, pixels, displayed_size(data, pixels), model),
+        ReferencePicture(reference.id, vector, prepare(original, "reference", displayed_size(original_data, original))),
         calibration,
     )

@@ -16,7 +16,7 @@ from ectype.descriptors import DescriptorModel
 from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores
 from ectype.errors import UnreadableImageError
-from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
+from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image, displayed_size
 from ectype.indexes.scoring import best_of_each_query
 from ectype.matching.calibration import Calibration
 from ectype.matching.finding import find_calibration
@@ -26,7 +26,7 @@ from ectype.matching.scoring import QueryPicture, ReferencePicture, describe_que
 from ectype.matching.selection import PAIRS_A_QUERY, default_total
 from ectype.matching.views import VIEWS
 from ectype.types import Match, SkippedImage
-from ectype.verification import Prepared
+from ectype.verification import SIDE, Prepared
 
 CANDIDATES = 20
 """References a query that are verified: the nearest to any of its views."""
@@ -136,12 +136,13 @@ class Matcher:
 
     def _read(self, item: ImageItem) -> QueryPicture | SkippedImage:
         try:
-            pixels = decode_image(item.read(self._limits), limits=self._limits)
+            data = item.read(self._limits)
+            pixels = decode_image(data, limits=self._limits, at_least=SIDE)
         except UnreadableImageError as error:
             return SkippedImage(item.id, item.location, error.code, str(error))
         if is_blank(pixels):
             return SkippedImage(item.id, item.location, "blank", "it shows nothing: one colour, or hardly more")
-        return describe_query(item.id, pixels, self._model)
+        return describe_query(item.id, pixels, displayed_size(data, pixels), self._model)
 
     def _candidates(self, pictures: Sequence[QueryPicture], count: int) -> list[_Task]:
         """For each query the references that are nearest to any of its views, with all that is needed to score them."""

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from ectype.collection import Reference
 from ectype.collection.prepared_codec import pack, unpack
 from ectype.errors import UnreadableImageError
-from ectype.images import ImageItem, ImageLimits, decode_image
-from ectype.verification import Prepared, prepare
+from ectype.images import ImageItem, ImageLimits, decode_image, displayed_size
+from ectype.verification import SIDE, Prepared, prepare
 
 MOST_IN_MEMORY = 4096
 """References whose features are remembered; about 60 kB each."""
@@ -52,7 +52,8 @@ def _computed(reference: Reference, limits: ImageLimits) -> Prepared | str:
         data = item.read(limits)
         if hashlib.sha256(data).hexdigest() != reference.sha256:
             return f"the reference's file at {reference.location} has changed since it was added"
-        prepared = prepare(decode_image(data, limits=limits), "reference")
+        pixels = decode_image(data, limits=limits, at_least=SIDE)
     except UnreadableImageError as error:
         return f"the reference's file at {reference.location} can't be read: {error}"
+    prepared = prepare(pixels, "reference", displayed_size(data, pixels))
     return unpack(pack(prepared))  # rounded as a collection keeps them, so that scores are the same to the last bit

@@ -61,9 +61,19 @@ def is_blank(pixels: NDArray[np.uint8]) -> bool:
     return bool(pixels.reshape(-1, 3).std(axis=0).max() < _LEAST_CONTRAST)
 
 
-def describe_query(id: str, pixels: NDArray[np.uint8], model: DescriptorModel) -> QueryPicture:
-    """Describe a query (h, w, 3) by its views and its local features."""
-    return QueryPicture(id, model.describe(views_of(pixels)), Verifier(prepare(pixels, "query")))
+def describe_query(id: str, pixels: NDArray[np.uint8], size: tuple[int, int], model: DescriptorModel) -> QueryPicture:
+    """Describe a query by its views and its local features.
+
+    Parameters
+    ----------
+    id : str
+    pixels : ndarray of uint8, shape (h, w, 3)
+        At least as large as `ectype.verification.prepare` wants them.
+    size : (int, int)
+        Width and height of the picture as displayed.
+    model : DescriptorModel
+    """
+    return QueryPicture(id, model.describe(views_of(pixels)), Verifier(prepare(pixels, "query", size)))
 
 
 def score_pair(query: QueryPicture, reference: ReferencePicture, calibration: Calibration) -> Match:

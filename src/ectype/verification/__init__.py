@@ -2,6 +2,6 @@
 
 from ectype.verification.agreement import Thumbnail
 from ectype.verification.features import LocalFeatures, SiftExtractor
-from ectype.verification.verifier import Prepared, Role, Verifier, prepare
+from ectype.verification.verifier import SIDE, Prepared, Role, Verifier, prepare
 
-__all__ = ["LocalFeatures", "Prepared", "Role", "SiftExtractor", "Thumbnail", "Verifier", "prepare"]
+__all__ = ["SIDE", "LocalFeatures", "Prepared", "Role", "SiftExtractor", "Thumbnail", "Verifier", "prepare"]

@@ -30,15 +30,15 @@ class Thumbnail:
     pixels: NDArray[np.uint8]
 
 
-def thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:
-    """Shrink a picture (h, w, 3) to what `agreement` compares."""
+def thumbnail(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Thumbnail:
+    """Shrink a picture (h, w, 3), of this width and height as displayed, to what `agreement` compares."""
     import cv2
 
     height, width = pixels.shape[:2]
     scale = min(1.0, SIDE / max(width, height))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
-    return Thumbnail((width, height), np.asarray(small, np.uint8))
+    shrunk = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), shrunk, interpolation=cv2.INTER_AREA)
+    return Thumbnail(size, np.asarray(small, np.uint8))
 
 
 def agreement(query: Thumbnail, reference: Thumbnail, matrix: NDArray[np.float64]) -> float:

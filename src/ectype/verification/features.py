@@ -90,26 +90,28 @@ class SiftExtractor:
         self._longest, self._most = longest, most
         self._of_thread = threading.local()
 
-    def extract(self, pixels: NDArray[np.uint8]) -> LocalFeatures:
+    def extract(self, pixels: NDArray[np.uint8], size: tuple[int, int]) -> LocalFeatures:
         """Find a picture's local features.
 
         Parameters
         ----------
         pixels : ndarray of uint8, shape (h, w, 3)
+        size : (int, int)
+            Width and height of the picture in whose pixels places are given; `pixels` may be scaled down.
         """
         import cv2
 
-        height, width = pixels.shape[:2]
+        width, height = size
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        scale = min(1.0, self._longest / max(height, width))
-        small = (max(1, round(width * scale)), max(1, round(height * scale)))
+        scale = min(1.0, self._longest / max(grey.shape))
+        small = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
         if min(small) < _LEAST_SIDE:
-            return _none((width, height))
+            return _none(size)
         if scale < 1:
             grey = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)
         keypoints, descriptors = self._sift().detectAndCompute(grey, None)
         if descriptors is None:
-            return _none((width, height))
+            return _none(size)
         keypoints, descriptors = (
             keypoints[: self._most],
             descriptors[: self._most],
@@ -118,7 +120,7 @@ class SiftExtractor:
         places[:, :2] += 0.5  # OpenCV counts from the centre of the first pixel
         places[:, :2] *= (width / small[0], height / small[1])
         places[:, 2] *= max(width, height) / max(small)
-        return LocalFeatures((width, height), places, descriptors.astype(np.uint8))
+        return LocalFeatures(size, places, descriptors.astype(np.uint8))
 
     def _sift(self) -> Any:
         import cv2

@@ -16,7 +16,10 @@ from ectype.verification.mapping import correspond, estimate, root
 
 Role = Literal["query", "reference"]
 
-_FEATURES: dict[Role, tuple[int, int]] = {"query": (512, 500), "reference": (400, 400)}
+SIDE = 512
+"""Pixels a side that pictures may be scaled down to while they are decoded."""
+
+_FEATURES: dict[Role, tuple[int, int]] = {"query": (SIDE, 500), "reference": (400, 400)}
 """Pixels of the longer side, and features. A query may hold its copy small; references are many."""
 
 _PLENTY = 25  # places; with so many, other variants need not be tried
@@ -36,16 +39,19 @@ class Prepared:
     thumbnail: Thumbnail
 
 
-def prepare(pixels: NDArray[np.uint8], role: Role) -> Prepared:
+def prepare(pixels: NDArray[np.uint8], role: Role, size: tuple[int, int] | None = None) -> Prepared:
     """Make a picture ready to be verified.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (h, w, 3)
-        RGB as displayed.
+        RGB as displayed, at least `SIDE` pixels a side or as large as the picture is.
     role : {"query", "reference"}
+    size : (int, int), optional
+        Width and height of the picture, in whose pixels places are given; that of `pixels` by default.
     """
-    return Prepared(_extractor(role).extract(pixels), thumbnail(pixels))
+    size = size or (pixels.shape[1], pixels.shape[0])
+    return Prepared(_extractor(role).extract(pixels, size), thumbnail(pixels, size))
 
 
 @cache
