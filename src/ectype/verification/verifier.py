@@ -23,6 +23,7 @@ _FEATURES: dict[Role, tuple[int, int]] = {"query": (SIDE, 500), "reference": (40
 """Pixels of the longer side, and features. A query may hold its copy small; references are many."""
 
 _PLENTY = 25  # places; with so many, other variants need not be tried
+_SAME_PLACE = 1e-6  # pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,13 +134,30 @@ def _regions(
     """The part of the query that the whole reference would fill, as far as it is inside, and where it comes from."""
     import cv2
 
-    back = np.linalg.inv(matrix)
-    outline = _through(back, _corners(reference_size)).astype(np.float32)
-    area, polygon = cv2.intersectConvexConvex(outline, _corners(query_size).astype(np.float32))
-    if area < 1 or polygon is None or len(polygon) < 3:
+    region = _inside(_through(np.linalg.inv(matrix), _corners(reference_size)), query_size)
+    if len(region) < 3 or cv2.contourArea(region.astype(np.float32)) < 1:
         return None
-    region = polygon.reshape(-1, 2).astype(np.float64)
     return region, np.clip(_through(matrix, region), 0, reference_size)
+
+
+def _inside(polygon: Points, size: tuple[int, int]) -> Points:
+    """The part of a convex polygon that is inside a picture (Sutherland and Hodgman, 1974).
+
+    OpenCV has this, too, but loses corners where sides all but coincide, as those of an unedited copy do.
+    """
+    for axis, side, inwards in ((0, 0, 1), (0, size[0], -1), (1, 0, 1), (1, size[1], -1)):
+        depths = inwards * (polygon[:, axis] - side)
+        depths[np.abs(depths) < _SAME_PLACE] = 0
+        corners: list[Points] = []
+        for here, there, depth, next_depth in zip(
+            polygon, np.roll(polygon, -1, axis=0), depths, np.roll(depths, -1), strict=True
+        ):
+            if depth >= 0:
+                corners.append(here)
+            if depth * next_depth < 0:
+                corners.append(here + (there - here) * depth / (depth - next_depth))
+        polygon = np.array(corners, np.float64).reshape(-1, 2)
+    return np.asarray(np.clip(polygon, 0, size), np.float64)
 
 
 def _corners(size: tuple[int, int]) -> Points:
