@@ -27,6 +27,7 @@ COPY_PRECISION, REVIEW_PRECISION = 0.99, 0.90
 VERIFIED_TERMS = ("similarity", "view similarity", "mapping", "places", "agreement", "spread", "residual")
 DESCRIPTOR_TERMS = VERIFIED_TERMS[:2]
 _MOST_PLACES = 30  # more add nothing to certainty
+_PROOF = 6  # places; fewer agree by chance in patterns
 _LEAST_RESIDUAL = 1e-3  # no place is found more exactly
 
 
@@ -41,6 +42,11 @@ def terms(evidence: Evidence) -> NDArray[np.float64]:
     places = np.log(min(found.places, _MOST_PLACES))
     residual = np.log(max(found.residual, _LEAST_RESIDUAL) / _LEAST_RESIDUAL)
     return np.array([*above, 1.0, places, found.agreement, found.spread, residual])
+
+
+def _is_proven(evidence: Evidence) -> bool:
+    found = evidence.verification
+    return evidence.unverified is not None or (found is not None and found.places >= _PROOF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +123,13 @@ class Calibration:
         model = self.verified if evidence.unverified is None else self.by_descriptor
         return model.probability(terms(evidence))
 
-    def decide(self, probability: float) -> Decision:
-        """Whether to take a pair for a copy, show it to a person, or leave it."""
-        if probability >= self.thresholds.copy:
+    def decide(self, probability: float, evidence: Evidence) -> Decision:
+        """Whether to take a pair for a copy, show it to a person, or leave it.
+
+        Pairs whose local features were compared are copies only if enough of these agree: gradients, patterns and
+        noise are as alike to a descriptor as copies are.
+        """
+        if probability >= self.thresholds.copy and _is_proven(evidence):
             return "copy"
         return "review" if probability >= self.thresholds.review else "different"
 

@@ -89,4 +89,4 @@ def score_pair(query: QueryPicture, reference: ReferencePicture, calibration: Ca
         unverified,
     )
     probability = calibration.probability(evidence)
-    return Match(query.id, reference.id, probability, calibration.decide(probability), evidence)
+    return Match(query.id, reference.id, probability, calibration.decide(probability, evidence), evidence)
