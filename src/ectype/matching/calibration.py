@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,6 +56,10 @@ class Logistic:
 
     weights: tuple[float, ...]
     intercept: float
+
+    def __post_init__(self) -> None:
+        if not np.isfinite((*self.weights, self.intercept)).all():
+            raise InvalidDataError(f"weights are finite numbers, not {self.weights} and {self.intercept}")
 
     def probability(self, values: NDArray[np.float64]) -> float:
         return float(1 / (1 + np.exp(-np.clip(self.intercept + values @ np.array(self.weights), -500, 500))))
@@ -174,17 +179,20 @@ def read_calibration(path: Path) -> Calibration:
         The disk refused.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        data = path.read_bytes()  # NumPy would leave a damaged file open
+    except OSError as error:
+        raise StorageError(f"{path}: can't be read ({error.strerror}); check its path and permissions") from error
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             content, vectors = json.loads(file["calibration"].tobytes()), file["background"].astype(np.float32)
-    except PermissionError as error:
-        raise StorageError(f"{path}: can't be read ({error.strerror}); change the permission") from error
+        method = content["method"]
     except Exception as error:  # NumPy and zipfile have many ways to fail on a damaged file
         raise InvalidDataError(
-            f"{path}: not a readable calibration ({error}); fit one with `ectype calibrate`"
+            f"{path}: not a readable calibration ({error!r}); fit one with `ectype calibrate`"
         ) from error
-    if content.get("method") != METHOD:
+    if method != METHOD:
         raise InvalidDataError(
-            f"{path}: was fitted for another way of matching ({content.get('method')!r}, now {METHOD!r}); "
+            f"{path}: was fitted for another way of matching ({method!r}, now {METHOD!r}); "
             "fit it again with `ectype calibrate`"
         )
     try:
@@ -195,7 +203,7 @@ def read_calibration(path: Path) -> Calibration:
             Thresholds(**{name: float(value) for name, value in content["thresholds"].items()}),
             {str(name): int(count) for name, count in content["fitted_on"].items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (InvalidDataError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidDataError(f"{path}: not a calibration: {error!r}; fit one with `ectype calibrate`") from error
 
 
