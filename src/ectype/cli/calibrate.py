@@ -13,6 +13,7 @@ from ectype.collection import Collection
 from ectype.descriptors import DescribedImage, DescriptorModel, describe_items, read_descriptors
 from ectype.errors import InvalidDataError
 from ectype.evaluation import plot_reliability, read_ground_truth
+from ectype.evaluation.plot import check_plot_suffix
 from ectype.images import list_images
 from ectype.matching import (
     CALIBRATION_FILE,
@@ -75,6 +76,8 @@ def calibrate(
     targets = Targets(copy_precision, review_precision)
     for path in filter(None, (output, plot)):
         check_folder_of(path)
+    if plot:
+        check_plot_suffix(plot)
     with Collection(folder) as opened:
         answers = read_ground_truth(truth)
         model = opened.load_model()

@@ -24,7 +24,7 @@ def find_calibration(collection: Collection) -> Calibration:
     if bundled.background.fingerprint != collection.fingerprint:
         raise ModelMismatchError(
             f"{collection.folder}: there is no calibration for its model, {collection.meta['model']} "
-            f"({collection.fingerprint[:12]}); fit one with `ectype calibrate {collection.folder}`, or match by the "
-            "descriptor alone (--fast)"
+            f"({collection.fingerprint[:12]}); fit one with `ectype calibrate {collection.folder} --background "
+            "IMAGES`, or match by the descriptor alone (--fast)"
         )
     return bundled
