@@ -3,7 +3,8 @@
     python benchmarks/matching.py FOLDER [--timed 60] [--plot reliability.png]
 
 The collection keeps its references' local features. Accuracy is that of the best ten pairs of each query; costs are
-milliseconds of processor time, on some of the queries, one after another. With an edits.json, recall is shown per edit, too.
+milliseconds of processor time, on some of the queries, one after another. With an edits.json, recall is shown per edit,
+too.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def test_negatives_are_found(name: str) -> None:
     found = verify(255 - made.pixels, reference)
     assert found is not None and found.places > 20
     assert_places(found, made.geometry)
-    assert found.agreement < -0.5
+    assert found.agreement > 0.5
 
 
 def shares(low: float, high: float) -> st.SearchStrategy[float]:

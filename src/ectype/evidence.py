@@ -32,8 +32,8 @@ class Verification:
     query_region, reference_region : ndarray of float64, shape (k, 2)
         Convex polygons: the part of the query that was taken from the reference, and what it shows of the reference.
     agreement : float
-        How alike the pixels are where the mapping lays one picture over the other, from -1 to 1: the mean correlation
-        of brightness over small neighbourhoods.
+        How much of the two pictures is alike where the mapping lays one over the other, from 0 to 1: the share of small
+        neighbourhoods whose brightness correlates, in a copy or in a negative.
 
     Raises
     ------

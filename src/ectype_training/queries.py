@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,17 +17,21 @@ from numpy.typing import NDArray
 from ectype.descriptors.runtimes import available_cores
 from ectype.errors import InvalidDataError, UsageError
 from ectype.images import ImageItem, decode_image
-from ectype.transformations import Materials, sample_recipe
+from ectype.transformations import KINDS, Edit, Materials, Recipe, sample_recipe
 
 _QUALITIES = (60, 96)  # of JPEG
 MOST_EDITS = 4
+FRAMES = 12
+_FRAME = "overlay_onto_screenshot"
+_FRAMED_REFERENCES, _FRAMED_DISTRACTORS = 25, 14  # one in so many lies in a frame that others have, too
 
 
 def make_queries(items: Sequence[ImageItem], queries: int, folder: Path, seed: int = 2021) -> None:
     """Write ``references/``, ``queries/``, ``ground_truth.csv`` and ``edits.json`` into a new folder.
 
     Three fifths of the photographs are references. Half of the queries are copies of some of them, half are made of the
-    other photographs; each has one to four edits of any kind.
+    other photographs; each has one to four edits of any kind. Some references and some distractors are screenshots of
+    the same few apps: what they share is no copy.
 
     Parameters
     ----------
@@ -52,32 +56,53 @@ def make_queries(items: Sequence[ImageItem], queries: int, folder: Path, seed: i
         raise InvalidDataError(f"{len(items)} photographs are too few for {queries} queries, half of them distractors")
     for name in ("references", "queries"):
         (folder / name).mkdir(parents=True)
-    materials = Materials([partial(_pixels, items[number]) for number in others])
+    maker = _Maker(items, seed, Materials([partial(_pixels, items[number]) for number in others]))
     sources = [*bank[:half], *others[:half]]
-    rows = []
     with ThreadPoolExecutor(available_cores()) as pool:
         list(
+            pool.map(lambda number: _write(folder / "references" / f"R{number:06}.jpg", maker.reference(number)), bank)
+        )
+        kinds = list(
             pool.map(
-                lambda number: _write(folder / "references" / f"R{number:06}.jpg", _pixels(items[number]), 90), bank
+                lambda place: maker.query(sources[place], place < half, folder / "queries" / f"Q{place:05}.jpg"),
+                range(len(sources)),
             )
         )
-        made = pool.map(
-            lambda task: _make(items[task[1]], folder / "queries" / f"Q{task[0]:05}.jpg", (seed, task[0]), materials),
-            enumerate(sources),
-        )
-        for place, (number, kinds) in enumerate(zip(sources, made, strict=True)):
-            rows.append((f"Q{place:05}", f"R{number:06}" if place < half else "", kinds))
     with open(folder / "ground_truth.csv", "w", newline="") as file:
-        csv.writer(file).writerows([("query_id", "reference_id"), *(row[:2] for row in rows)])
-    (folder / "edits.json").write_text(json.dumps({query: kinds for query, _, kinds in rows}, indent=0))
+        writer = csv.writer(file)
+        writer.writerow(("query_id", "reference_id"))
+        for place, number in enumerate(sources):
+            writer.writerow((f"Q{place:05}", f"R{number:06}" if place < half else ""))
+    (folder / "edits.json").write_text(json.dumps({f"Q{place:05}": row for place, row in enumerate(kinds)}, indent=0))
 
 
-def _make(item: ImageItem, path: Path, seed: tuple[int, int], materials: Materials) -> list[str]:
-    pixels = _pixels(item)
-    rng = np.random.default_rng((*seed, zlib.crc32(item.id.encode())))
-    recipe = sample_recipe(rng, (pixels.shape[1], pixels.shape[0]), length=int(rng.integers(1, MOST_EDITS + 1)))
-    _write(path, recipe.apply(pixels, materials).pixels, int(rng.integers(*_QUALITIES)))
-    return [edit.kind for edit in recipe.edits]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Maker:
+    """Makes the pictures, each the same whatever was made before."""
+
+    items: Sequence[ImageItem]
+    seed: int
+    materials: Materials
+
+    def reference(self, number: int) -> NDArray[np.uint8]:
+        pixels = _pixels(self.items[number])
+        return self._framed(pixels, number) if number % _FRAMED_REFERENCES == 0 else pixels
+
+    def query(self, number: int, is_copy: bool, path: Path) -> list[str]:
+        """Write a query, and return its kinds of edits."""
+        pixels = self.reference(number) if is_copy else _pixels(self.items[number])
+        rng = np.random.default_rng((self.seed, number))
+        recipe = sample_recipe(rng, (pixels.shape[1], pixels.shape[0]), length=int(rng.integers(1, MOST_EDITS + 1)))
+        edited, kinds = recipe.apply(pixels, self.materials).pixels, [edit.kind for edit in recipe.edits]
+        if not is_copy and number % _FRAMED_DISTRACTORS == 0:
+            edited, kinds = self._framed(edited, number), [*kinds, _FRAME]
+        _write(path, edited, int(rng.integers(*_QUALITIES)))
+        return kinds
+
+    def _framed(self, pixels: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+        size = (pixels.shape[1], pixels.shape[0])
+        parameters = KINDS[_FRAME].sample(np.random.default_rng((self.seed, number % FRAMES)), size)
+        return Recipe((Edit(_FRAME, parameters),)).apply(pixels, self.materials).pixels
 
 
 def _pixels(item: ImageItem) -> NDArray[np.uint8]:

@@ -52,7 +52,7 @@ def _of_verification(found: Verification) -> Iterator[str]:
     part = "all of the reference" if shown >= _WHOLE else f"{_percent(shown)} of the reference"
     yield ", ".join([f"the query shows {part}", *_changes(steps)])
     yield f"that part fills {'the whole query' if filled >= _WHOLE else f'{_percent(filled)} of the query'}"
-    yield f"the pixels laid over each other correlate at {found.agreement:.2f}"
+    yield f"laid over each other, {_percent(found.agreement)} of the two agree in their pixels"
 
 
 def _changes(steps: Decomposition) -> Iterator[str]:
