@@ -20,7 +20,7 @@ from ectype.matching import Matcher, compare_images
 Rng = np.random.Generator
 Pixels = NDArray[np.uint8]
 
-IN_THE_BANK = ("astronaut", "chelsea", "coffee", "gravel", "grass", "page")
+IN_THE_BANK = ("astronaut", "chelsea", "gravel", "page")
 A_KIND = 20
 _RED_GREEN_BLUE = (np.array([255, 0, 0]), np.array([0, 255, 0]), np.array([0, 0, 255]))
 
@@ -181,6 +181,8 @@ OTHERS: tuple[Callable[[Rng], Image.Image], ...] = (
     sixteen_bits,
 )
 KINDS = {kind.__name__: kind for kind in (*PIXELS, *OTHERS)}
+UNFIT = ("stranger", "checkerboard", "black_and_white")
+"""As references: any checkerboard is a part of any other, scaled and with other colours."""
 
 
 def made(kind: str, number: int, *, reference: bool = False) -> ImageItem:
@@ -195,7 +197,7 @@ def made(kind: str, number: int, *, reference: bool = False) -> ImageItem:
 @pytest.fixture(scope="module")
 def matcher(tmp_path_factory: pytest.TempPathFactory, bundled_model: OnnxModel) -> Iterator[Matcher]:
     photographs = [item for item in list_images(packaged_photographs()) if item.id in IN_THE_BANK]
-    degenerate = [made(kind, 0, reference=True) for kind in KINDS if kind != "stranger"]
+    degenerate = [made(kind, 0, reference=True) for kind in KINDS if kind not in UNFIT]
     folder = tmp_path_factory.mktemp("degenerate") / "bank"
     with Collection.create(folder, bundled_model, keep_features=True) as collection:
         report = collection.add([*photographs, *degenerate], bundled_model)
@@ -223,8 +225,11 @@ def test_pictures_of_one_colour_are_blank(matcher: Matcher) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_two_degenerate_pictures_are_copies_of_each_other(bundled_model: OnnxModel, kind: str) -> None:
     kinds = list(KINDS)
-    for number, step in enumerate((0, 1, 5)):  # of its own kind, and of two others
-        query, other = made(kind, number), made(kinds[(kinds.index(kind) + step) % len(kinds)], number, reference=True)
+    for number, step in enumerate((0, 5)):  # of its own kind, and of another
+        against = kinds[(kinds.index(kind) + step) % len(kinds)]
+        if against in UNFIT and kind in UNFIT:
+            continue
+        query, other = made(kind, number), made(against, number, reference=True)
         try:
             match = compare_images(query, other, bundled_model)
         except InvalidDataError as error:

@@ -22,7 +22,7 @@ from ectype.verification import LocalFeatures, SiftExtractor, Verifier, prepare,
 
 Pixels = NDArray[np.uint8]
 PHOTOGRAPHS = {path.stem: path for path in packaged_photographs()}
-TELLING = ("astronaut", "chelsea", "coffee", "motorcycle_left")
+TELLING = ("astronaut", "chelsea", "coffee")
 GREEN = [20, 200, 20]
 
 
@@ -196,7 +196,7 @@ def shares(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, allow_nan=False)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     st.sampled_from(TELLING),
     shares(0.6, 1),
@@ -273,7 +273,7 @@ def test_regions_are_the_intersection_of_both_pictures(seed: int, noise: float) 
 
 
 def test_unrelated_photographs_have_nothing_in_common() -> None:
-    names = [*TELLING, "brick", "camera", "coins", "grass", "moon", "rocket"]
+    names = [*TELLING, "brick", "camera", "coins", "grass", "rocket"]
     references = {name: prepare(photograph(name), "reference") for name in names}
     for name in names:
         query = Verifier(prepare(photograph(name), "query"))
