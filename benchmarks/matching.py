@@ -129,6 +129,7 @@ def print_costs(collection: Collection, calibration: Calibration, paths: Sequenc
             more = timed("views", lambda views=views: model.describe(views[1:]))
             query = QueryPicture(
                 path,
+                "",
                 np.concatenate([own, more]),
                 timed("local features", lambda p=pixels: Verifier(prepare(p, "query"))),
             )
@@ -136,7 +137,7 @@ def print_costs(collection: Collection, calibration: Calibration, paths: Sequenc
             chosen = list(dict.fromkeys(near.reference_rows[np.argsort(-near.scores)].tolist()))[:CANDIDATES]
             kept = timed("reading kept features", lambda chosen=chosen: collection.features(chosen))
             vectors = collection.vectors(chosen)
-            pictures = [ReferencePicture(rows[row].id, vectors[row], kept[row]) for row in chosen]
+            pictures = [ReferencePicture(rows[row].id, rows[row].sha256, vectors[row], kept[row]) for row in chosen]
             timed(
                 f"verifying {CANDIDATES} pairs",
                 lambda query=query, pictures=pictures: [score_pair(query, one, calibration) for one in pictures],

@@ -148,6 +148,7 @@ def test_the_json_form_of_a_pair() -> None:
         "query_region": [[0, 0], [160, 0], [160, 120], [0, 120]],
         "reference_region": [[40, 30], [120, 30], [120, 90], [40, 90]],
         "unverified": None,
+        "identical": False,
     }
 
 

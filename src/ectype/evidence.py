@@ -106,6 +106,8 @@ class Evidence:
         None if no mapping was found, or none could be looked for.
     unverified : str or None
         Why local features could not be compared, in a sentence: the file has moved or changed, for example.
+    identical : bool
+        Whether the two files have the same bytes.
     """
 
     similarity: float
@@ -113,6 +115,7 @@ class Evidence:
     background: float
     verification: Verification | None = None
     unverified: str | None = None
+    identical: bool = False
 
 
 def _hull_area(points: Points) -> float:

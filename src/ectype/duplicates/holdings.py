@@ -18,7 +18,7 @@ from ectype.duplicates.records import HeldImage, Holding
 from ectype.duplicates.store import Store
 from ectype.errors import InvalidDataError
 from ectype.images import ImageItem, ImageLimits
-from ectype.images.sources import _expand
+from ectype.images.sources import expand
 from ectype.types import SkippedImage
 
 IMAGES_A_TRANSACTION = 256
@@ -78,7 +78,7 @@ def list_photographs(folder: Path) -> list[ImageItem]:
     InvalidDataError
         There is none, or a folder can't be read.
     """
-    found = {item.file or item.location: item for item in _expand(str(folder), "path", None)}
+    found = {item.file or item.location: item for item in expand(str(folder), "path", None)}
     if not found:
         raise InvalidDataError(f"no images in {folder}; nothing that was remembered of it is forgotten")
     links = {path for path in found if os.path.islink(path)}

@@ -123,7 +123,7 @@ def list_images(
         raise UsageError("no images given; name files, folders, .tar archives or lists, or - for standard input")
     for name in given:
         is_empty = True
-        for item in _expand(str(name), ids, standard_input):
+        for item in expand(str(name), ids, standard_input):
             is_empty = False
             known = unique.setdefault(item.id, item)
             if known is not item:
@@ -144,7 +144,8 @@ def _refuse_if_different(known: ImageItem, item: ImageItem) -> None:
         )
 
 
-def _expand(name: str, ids: IdRule, standard_input: BinaryIO | None) -> Iterator[ImageItem]:
+def expand(name: str, ids: IdRule, standard_input: BinaryIO | None) -> Iterator[ImageItem]:
+    """Find every image that one input of `list_images` names; ids may repeat."""
     if name == STANDARD_INPUT:
         yield from _from_standard_input(standard_input or getattr(sys.stdin, "buffer", None), ids)
         return

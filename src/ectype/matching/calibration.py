@@ -47,7 +47,7 @@ def terms(evidence: Evidence) -> NDArray[np.float64]:
 
 def _is_proven(evidence: Evidence) -> bool:
     found = evidence.verification
-    return evidence.unverified is not None or (found is not None and found.places >= _PROOF)
+    return evidence.identical or (found is not None and found.places >= _PROOF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +125,16 @@ class Calibration:
 
     def probability(self, evidence: Evidence) -> float:
         """That the pair is a copy, from 0 to 1."""
+        if evidence.identical:
+            return 1.0
         model = self.verified if evidence.unverified is None else self.by_descriptor
         return model.probability(terms(evidence))
 
     def decide(self, probability: float, evidence: Evidence) -> Decision:
         """Whether to take a pair for a copy, show it to a person, or leave it.
 
-        Pairs whose local features were compared are copies only if enough of these agree: gradients, patterns and
-        noise are as alike to a descriptor as copies are.
+        A pair is called a copy only if enough local features agree, or the files are identical: gradients, patterns
+        and noise are as alike to a descriptor as copies are.
         """
         if probability >= self.thresholds.copy and _is_proven(evidence):
             return "copy"

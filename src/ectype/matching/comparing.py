@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import numpy as np
+
+from ectype.collection.prepared_codec import pack, unpack
 from ectype.descriptors import DescriptorModel, load_model
 from ectype.errors import InvalidDataError
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image, displayed_size
@@ -21,7 +26,7 @@ def compare_images(
 ) -> Match:
     """Say how probable it is that one image, or a part of it, was copied from another.
 
-    The score is the one that `Matcher` gives the pair in a collection, but for the rounding of stored descriptors.
+    The score is the one that `Matcher` gives the pair in a collection.
 
     Parameters
     ----------
@@ -48,9 +53,12 @@ def compare_images(
     pixels, original = (decode_image(one, limits=limits, at_least=SIDE) for one in (data, original_data))
     if is_blank(pixels):
         raise InvalidDataError(f"{query.location}: it shows nothing, one colour or hardly more, and can't be compared")
-    vector = model.describe([original])[0]
+    small = decode_image(original_data, limits=limits, at_least=model.input_size)  # as a collection does, and rounds it
+    vector = model.describe([small])[0].astype(np.float16).astype(np.float32)
+    prepared = unpack(pack(prepare(original, "reference", displayed_size(original_data, original))))
+    digest = hashlib.sha256(original_data).hexdigest()
     return score_pair(
-        describe_query(query.id, pixels, displayed_size(data, pixels), model),
-        ReferencePicture(reference.id, vector, prepare(original, "reference", displayed_size(original_data, original))),
+        describe_query(query.id, data, pixels, model),
+        ReferencePicture(reference.id, digest, vector, prepared),
         calibration,
     )

@@ -16,7 +16,7 @@ from ectype.descriptors import DescriptorModel
 from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores
 from ectype.errors import UnreadableImageError
-from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image, displayed_size
+from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
 from ectype.indexes.scoring import best_of_each_query
 from ectype.matching.calibration import Calibration
 from ectype.matching.finding import find_calibration
@@ -142,7 +142,7 @@ class Matcher:
             return SkippedImage(item.id, item.location, error.code, str(error))
         if is_blank(pixels):
             return SkippedImage(item.id, item.location, "blank", "it shows nothing: one colour, or hardly more")
-        return describe_query(item.id, pixels, displayed_size(data, pixels), self._model)
+        return describe_query(item.id, data, pixels, self._model)
 
     def _candidates(self, pictures: Sequence[QueryPicture], count: int) -> list[_Task]:
         """For each query the references that are nearest to any of its views, with all that is needed to score them."""
@@ -176,7 +176,9 @@ class Matcher:
     def _score(self, task: _Task) -> list[Match]:
         return [
             score_pair(
-                task.query, ReferencePicture(one.id, vector, kept or self._features.of_file(one)), self._calibration
+                task.query,
+                ReferencePicture(one.id, one.sha256, vector, kept or self._features.of_file(one)),
+                self._calibration,
             )
             for one, vector, kept in zip(task.references, task.vectors, task.kept, strict=True)
         ]

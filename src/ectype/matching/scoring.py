@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from ectype.descriptors import DescriptorModel
 from ectype.evidence import Evidence
+from ectype.images import displayed_size
 from ectype.indexes.scoring import exact_scores
 from ectype.matching.calibration import Calibration
 from ectype.matching.views import views_of
@@ -25,6 +27,8 @@ class QueryPicture:
     Attributes
     ----------
     id : str
+    sha256 : str
+        Of the file's bytes, in hexadecimal.
     views : ndarray of float32, shape (v, d)
         Descriptors, the whole picture's first.
     verifier : Verifier
@@ -32,6 +36,7 @@ class QueryPicture:
     """
 
     id: str
+    sha256: str
     views: NDArray[np.float32]
     verifier: Verifier
 
@@ -42,13 +47,14 @@ class ReferencePicture:
 
     Attributes
     ----------
-    id : str
+    id, sha256 : str
     vector : ndarray of float32, shape (d,)
     prepared : Prepared or str
         Its local features, or in a sentence why there are none.
     """
 
     id: str
+    sha256: str
     vector: NDArray[np.float32]
     prepared: Prepared | str
 
@@ -61,19 +67,20 @@ def is_blank(pixels: NDArray[np.uint8]) -> bool:
     return bool(pixels.reshape(-1, 3).std(axis=0).max() < _LEAST_CONTRAST)
 
 
-def describe_query(id: str, pixels: NDArray[np.uint8], size: tuple[int, int], model: DescriptorModel) -> QueryPicture:
+def describe_query(id: str, data: bytes, pixels: NDArray[np.uint8], model: DescriptorModel) -> QueryPicture:
     """Describe a query by its views and its local features.
 
     Parameters
     ----------
     id : str
+    data : bytes
+        Of the file.
     pixels : ndarray of uint8, shape (h, w, 3)
-        At least as large as `ectype.verification.prepare` wants them.
-    size : (int, int)
-        Width and height of the picture as displayed.
+        Decoded from it, at least as large as `ectype.verification.prepare` wants them.
     model : DescriptorModel
     """
-    return QueryPicture(id, model.describe(views_of(pixels)), Verifier(prepare(pixels, "query", size)))
+    prepared = prepare(pixels, "query", displayed_size(data, pixels))
+    return QueryPicture(id, hashlib.sha256(data).hexdigest(), model.describe(views_of(pixels)), Verifier(prepared))
 
 
 def score_pair(query: QueryPicture, reference: ReferencePicture, calibration: Calibration) -> Match:
@@ -87,6 +94,7 @@ def score_pair(query: QueryPicture, reference: ReferencePicture, calibration: Ca
         calibration.background.level(query.views[0]),
         None if isinstance(reference.prepared, str) else query.verifier.verify(reference.prepared),
         unverified,
+        query.sha256 == reference.sha256,
     )
     probability = calibration.probability(evidence)
     return Match(query.id, reference.id, probability, calibration.decide(probability, evidence), evidence)

@@ -39,6 +39,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         "background": evidence.background,
         **_verification(evidence.verification),
         "unverified": evidence.unverified,
+        "identical": evidence.identical,
     }
 
 

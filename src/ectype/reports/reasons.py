@@ -32,6 +32,8 @@ def reasons(match: Match) -> tuple[str, ...]:
 
 
 def _sentences(evidence: Evidence) -> Iterator[str]:
+    if evidence.identical:
+        yield "the two files have the same bytes"
     if evidence.verification is not None:
         yield from _of_verification(evidence.verification)
     elif evidence.unverified is not None:

@@ -82,7 +82,7 @@ def agreement(query: Thumbnail, reference: Thumbnail, matrix: NDArray[np.float64
     if telling.mean() < _LEAST_SHARE:
         return 0.0
     covariance = mean(laid * there) - here_mean * there_mean
-    correlation = (covariance / np.sqrt(np.maximum(here_variance * there_variance, _FLAT**2)))[telling]
+    correlation = (covariance / np.sqrt(np.maximum(here_variance * there_variance, _FLAT**4)))[telling]
     sign = 1 if np.clip(correlation, -1, 1).sum() >= 0 else -1
     return float((sign * correlation > _AGREES).mean())
 

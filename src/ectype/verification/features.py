@@ -126,7 +126,9 @@ class SiftExtractor:
         import cv2
 
         if not hasattr(self._of_thread, "sift"):
-            self._of_thread.sift = cv2.SIFT_create(self._most, 3, _CONTRAST)  # type: ignore[attr-defined]
+            self._of_thread.sift = cv2.SIFT_create(  # type: ignore[attr-defined]
+                self._most, 3, _CONTRAST, enable_precise_upscale=True
+            )
         return self._of_thread.sift
 
 

@@ -15,6 +15,7 @@ _TOLERANCES = (0.07, 0.05, 0.035, 0.025)  # in parts of the reference's longer s
 _TURN, _STRETCH = np.deg2rad(35), np.log(1.8)
 _HYPOTHESES = 6
 _FEWEST = 4
+_SHARPENINGS = 4
 _LARGEST_SHEAR = 5.0  # longest to shortest of a circle's image
 
 
@@ -99,7 +100,21 @@ def estimate(query: LocalFeatures, reference: LocalFeatures, pairs: Corresponden
         found = _refined(here[:, :2], there[:, :2], votes[proposal], alike[proposal], longest)
         if found is not None and (best is None or len(found.agreeing) > len(best.agreeing)):
             best = found
-    return best
+    return None if best is None else Mapping(_sharpened(best, here[:, :2], there[:, :2]), best.agreeing)
+
+
+def _sharpened(found: Mapping, here: NDArray[np.float64], there: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mapping that fits the exactest places best: least squares, weighted by Cauchy's function of the distances."""
+    padded = np.column_stack([here, np.ones(len(here))])[found.agreeing]
+    goal, matrix = there[found.agreeing], found.matrix
+    for _ in range(_SHARPENINGS):
+        distances = np.hypot(*(padded @ matrix[:2].T - goal).T)
+        weights = 1 / np.sqrt(1 + (distances / max(np.median(distances), 1e-6)) ** 2)
+        solution, _, rank, _ = np.linalg.lstsq(padded * weights[:, None], goal * weights[:, None], rcond=1e-6)
+        if rank < 3 or not _is_plausible(solution[:2].T):
+            break
+        matrix = np.vstack([solution.T, (0, 0, 1)])
+    return matrix
 
 
 def _refined(
