@@ -358,8 +358,9 @@ def test_separable_copies_are_told_apart() -> None:
     for match in matches:
         probability = fitted.calibration.probability(match.evidence)
         is_copy = (match.query_id, match.reference_id) in truth.pairs
-        sure = "copy" if match.evidence.unverified is None else "review"
-        wrong += (fitted.calibration.decide(probability, match.evidence) == sure) != is_copy
+        wrong += (probability >= thresholds.copy) != is_copy
+        decision = fitted.calibration.decide(probability, match.evidence)
+        assert (decision == "copy") == (probability >= thresholds.copy and match.evidence.unverified is None)
     assert wrong <= 5
     assert fitted.check.expected_calibration_error < 0.02
     assert fitted.check.counts.sum() == len(matches)
