@@ -23,7 +23,7 @@ from ectype import (
     evaluate,
     list_images,
     load_model,
-    match_images,
+    match_by_descriptor,
     plot_precision_recall,
     read_ground_truth,
     write_matches,
@@ -43,7 +43,7 @@ def main() -> None:
     truth = read_ground_truth(options.folder / "ground_truth.csv")
     with tempfile.TemporaryDirectory() as folder, Collection.create(Path(folder) / "collection", model) as collection:
         added = collection.add(list_images([options.folder / "references"]), model)
-        report = match_images(collection, list_images([options.folder / "queries"]), model)
+        report = match_by_descriptor(collection, list_images([options.folder / "queries"]), model)
     result = evaluate(report.matches, truth)
     print(f"{model.name} {model.fingerprint[:12]}: {added.added} references, {len(report.queries)} queries")
     for name, value in result.to_dict().items():

@@ -342,8 +342,10 @@ def test_the_life_of_a_model(run, store: ModelStore, tiny: Path, folder_of_pictu
     assert run("collection", "add", tmp_path / "bank", pictures, "--model", "tiny")[0] == 0
     assert run("describe", pictures, "-o", tmp_path / "q.h5", "--model", "tiny")[0] == 0
     assert run("models", "remove", "tiny")[:2] == (0, "model tiny: removed\n")
+    code, _, err = run("match", tmp_path / "bank", pictures)
+    assert code == 3 and "no calibration for its model, tiny" in err and "--fast" in err
     for queries in (pictures, tmp_path / "q.h5"):
-        code, out, _ = run("match", tmp_path / "bank", queries, "--limit", 1, "--json")
+        code, out, _ = run("match", tmp_path / "bank", queries, "--fast", "--limit", 1, "--json")
         assert code == 0
         matches = json.loads(out)["matches"]
         assert len(matches) == 5

@@ -72,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     export.set_defaults(command=_export)
 
+    average = commands.add_parser("average", help="write the middle between two models of one architecture")
+    average.add_argument("--models", nargs=2, type=Path, required=True, metavar="FILE.onnx")
+    average.add_argument("--version", required=True)
+    average.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
+    average.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    average.set_defaults(command=_average)
+
     queries = commands.add_parser("queries", help="make queries of photographs, to fit a calibration on")
     queries.add_argument("--images", nargs="+", required=True, metavar="DIR", help="photographs not trained on")
     queries.add_argument("--count", type=int, default=3000, help="half of them copies (default: 3000)")
@@ -125,10 +132,7 @@ def _export(options: argparse.Namespace) -> None:
 
     items = list_images(options.images, ids="path")
     student, config = load_student(options.run)
-    try:
-        description = " ".join(options.description.read_text("utf-8").split())
-    except (OSError, ValueError) as error:
-        raise InvalidDataError(f"{options.description}: can't be read: {error}") from error
+    description = _read_description(options.description)
     size = options.size or config.size
     if options.whiten:
         whiten(student, items, size, options.whiten)
@@ -138,6 +142,22 @@ def _export(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     card = export(student, identity, samples, options.out)
     print(f"{options.out}: {card.name} {card.version}, {card.input_size} px, {card.dimension} dimensions")
+
+
+def _average(options: argparse.Namespace) -> None:
+    from ectype_training.averaging import average
+
+    description = _read_description(options.description)
+    options.out.mkdir(parents=True, exist_ok=True)
+    card = average(*options.models, options.version, description, options.out)
+    print(f"{options.out}: {card.name} {card.version}, {card.input_size} px, {card.dimension} dimensions")
+
+
+def _read_description(path: Path) -> str:
+    try:
+        return " ".join(path.read_text("utf-8").split())
+    except (OSError, ValueError) as error:
+        raise InvalidDataError(f"{path}: can't be read: {error}") from error
 
 
 def _queries(options: argparse.Namespace) -> None:

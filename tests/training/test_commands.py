@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ectype.descriptors import load_model
@@ -39,6 +40,33 @@ def test_a_run_is_exported_and_evaluated(begun: Path, capsys: pytest.CaptureFixt
     rows = json.loads((begun / "kinds.json").read_text())
     assert [row["kind"] for row in rows] == ["unedited", "blur"]
     assert "mean of 2 kinds" in capsys.readouterr().out
+
+
+def test_the_middle_of_two_models_is_a_model(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (begun / "card.txt").write_text("a test")
+    names = [
+        "--run",
+        begun / "run",
+        "--images",
+        begun / "drawn",
+        "--name",
+        "tried",
+        "--description",
+        begun / "card.txt",
+    ]
+    for version, more in (("1", []), ("2", ["--whiten", "1"])):
+        assert run(list(map(str, ["export", *names, "--version", version, *more, "--out", begun / version]))) == 0
+    files = [begun / "1" / "model.onnx", begun / "2" / "model.onnx"]
+    words = ["--version", "3", "--description", begun / "card.txt", "--out", begun / "3"]
+    assert run(list(map(str, ["average", "--models", *files, *words]))) == 0
+    one, two, middle = (load_model(begun / name) for name in "123")
+    assert (middle.card.version, middle.dimension) == ("3", 16)
+    picture = np.random.default_rng(1).integers(0, 256, (48, 48, 3), np.uint8)
+    rows = [model.describe([picture])[0] for model in (one, two, middle)]
+    assert rows[2] @ rows[0] > rows[1] @ rows[0] and rows[2] @ rows[1] > rows[0] @ rows[1]
+    words = ["average", "--models", files[0], begun / "config.toml", *words]
+    assert run(list(map(str, words))) == 1
+    assert "not a readable ONNX file" in capsys.readouterr().err
 
 
 def test_kinds_are_left_out_in_turn(drawn: Draw, tmp_path: Path) -> None:

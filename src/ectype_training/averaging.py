@@ -1,0 +1,67 @@
+"""One model of two: the mean of their weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from ectype.descriptors import ModelCard
+from ectype.descriptors.card import CARD_SUFFIX, read_card
+from ectype.descriptors.model import MODEL_FILE, digest_of
+from ectype.errors import ModelError
+
+_WEIGHTS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+
+
+def average(first: Path, second: Path, version: str, description: str, folder: Path) -> ModelCard:
+    """Write a model whose weights lie in the middle between those of two others, with a card.
+
+    Two runs of which one began from the other lie in one valley of the loss, and their middle generalises better than
+    either (Wortsman et al., Model soups, ICML 2022).
+
+    Parameters
+    ----------
+    first, second : Path
+        ONNX files of one architecture, exported at one size. The card beside the first gives all that is not said here.
+    version, description : str
+        For the card.
+    folder : Path
+        Existing.
+
+    Returns
+    -------
+    ModelCard
+        bfloat16 is off in it: nothing was measured.
+
+    Raises
+    ------
+    ModelError
+        A file can't be read, or the two are not of one architecture.
+    """
+    card = read_card(first.with_suffix(CARD_SUFFIX))
+    model, other = _read(first), _read(second)
+    weights, others = model.graph.initializer, other.graph.initializer
+    kinds, other_kinds = ([(entry.data_type, tuple(entry.dims)) for entry in rows] for rows in (weights, others))
+    if kinds != other_kinds:
+        raise ModelError(f"{second}: is not of the architecture of {first}; only such models have a middle")
+    for mine, its in zip(weights, others, strict=True):
+        if mine.data_type in _WEIGHTS:
+            here, there = numpy_helper.to_array(mine), numpy_helper.to_array(its)
+            middle = (here.astype(np.float64) + there) / 2
+            mine.CopyFrom(numpy_helper.from_array(middle.astype(here.dtype), mine.name))
+    path = folder / MODEL_FILE
+    onnx.save(model, path)
+    card = replace(card, version=version, sha256=digest_of(path), bfloat16=False, description=description)
+    path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
+    return card
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path)
+    except Exception as error:  # protobuf has no error class of its own to rely on
+        raise ModelError(f"{path}: not a readable ONNX file: {error}") from error
