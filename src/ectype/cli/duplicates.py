@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -18,13 +17,13 @@ from ectype.cli.output import (
     print_rows,
     print_skipped,
     progress,
+    writer_for,
 )
 from ectype.descriptors import load_model
 from ectype.descriptors.runtimes import RuntimeName
 from ectype.duplicates import DuplicateReport, MarkedPair, find_duplicates, mark_images, marked_pairs, place_of
 from ectype.duplicates.output import to_json, write_sets
 from ectype.duplicates.records import Verdict
-from ectype.errors import UsageError
 from ectype.images import ImageLimits
 from ectype.storage import check_folder_of, write_json
 
@@ -109,10 +108,7 @@ def find(
 
 def _writer_for(path: str) -> Callable[[str, DuplicateReport], None]:
     writers = {".csv": write_sets, ".json": _write_json, ".html": _write_html}
-    try:
-        return writers[Path(path).suffix.lower()]
-    except KeyError:
-        raise UsageError(f"{path}: sets are written as {', '.join(writers)}") from None
+    return writer_for(path, writers, "sets")
 
 
 def _write_json(path: str, report: DuplicateReport) -> None:

@@ -20,11 +20,11 @@ from ectype.cli.output import (
     print_skipped,
     progress,
     skipped_to_json,
+    writer_for,
 )
 from ectype.collection import Collection
 from ectype.descriptors import read_descriptors
 from ectype.descriptors.runtimes import RuntimeName
-from ectype.errors import UsageError
 from ectype.evaluation import write_matches
 from ectype.evidence import Decision
 from ectype.images import ImageLimits, list_images
@@ -110,10 +110,7 @@ def match(
 
 def _writer_for(path: str) -> Callable[[str, MatchReport], None]:
     writers = {".csv": _write_csv, ".json": _write_json, ".html": _write_html}
-    try:
-        return writers[Path(path).suffix.lower()]
-    except KeyError:
-        raise UsageError(f"{path}: matches are written as {', '.join(writers)}") from None
+    return writer_for(path, writers, "matches")
 
 
 def _write_csv(path: str, report: MatchReport) -> None:

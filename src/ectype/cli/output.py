@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -25,11 +26,22 @@ from rich.table import Table
 from rich.text import Text
 
 from ectype.descriptors.extraction import OnProgress
+from ectype.errors import UsageError
 from ectype.types import SkippedImage
 
 DONE, DONE_WITH_SKIPS, WRONG_USAGE, INVALID_DATA, INTERRUPTED = 0, 1, 2, 3, 130
+Writer = TypeVar("Writer", bound=Callable[..., None])
+
 _WIDE = 100_000  # a file or pipe has no edge: nothing may be wrapped or cut
 _SECONDS_BETWEEN_LINES = 20.0
+
+
+def writer_for(path: str, writers: Mapping[str, Writer], what: str) -> Writer:
+    """The writer that belongs to a path's extension; raises `UsageError` for one that has none."""
+    try:
+        return writers[Path(path).suffix.lower()]
+    except KeyError:
+        raise UsageError(f"{path}: {what} are written as {', '.join(writers)}") from None
 
 
 def console(*, stderr: bool = False) -> Console:
