@@ -10,7 +10,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset, default_collate, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
 from ectype.descriptors.preprocessing import square
 from ectype.errors import InvalidDataError, UnreadableImageError
@@ -94,3 +94,13 @@ class EditedPhotographs(IterableDataset[Batch]):
         number, pixels = self._readable(number)
         self._brought.append(number)
         return pixels
+
+
+def load(data: EditedPhotographs, workers: int) -> DataLoader[Batch]:
+    """Have batches made by so many processes; by this one with 0.
+
+    The processes are started afresh: a fork of one in which OpenCV, OpenVINO or OpenMP have threads crashes now and then.
+    """
+    if workers == 0:
+        return DataLoader(data, batch_size=None)
+    return DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=6, multiprocessing_context="spawn")

@@ -18,13 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from ectype.descriptors.preprocessing import square
 from ectype.errors import InvalidDataError, UsageError
 from ectype.images import ImageItem, decode_image
 from ectype_training.config import FRESH_STARTS, Config
-from ectype_training.dataset import Batch, EditedPhotographs
+from ectype_training.dataset import Batch, EditedPhotographs, load
 from ectype_training.losses import contrast, distillation, koleo
 from ectype_training.run import Progress, Run
 from ectype_training.student import Student, freeze
@@ -201,8 +200,7 @@ def _turned_to(
 
 def _batches(config: Config, items: Sequence[ImageItem], step: int, workers: int | None = None) -> Iterator[Batch]:
     workers = config.workers if workers is None else workers
-    data = EditedPhotographs(items, config, start=step)
-    return iter(DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=6 if workers else None))
+    return iter(load(EditedPhotographs(items, config, start=step), workers))
 
 
 def _rate(config: Config, step: int, share: float) -> float:

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from ectype.descriptors.preprocessing import square
 from ectype.errors import InvalidDataError
 from ectype.images import ImageItem, decode_image
 from ectype_training.config import Config
-from ectype_training.dataset import EditedPhotographs
+from ectype_training.dataset import EditedPhotographs, load
 
 Draw = Callable[..., list[ImageItem]]
 
@@ -23,7 +22,7 @@ def test_batches_do_not_depend_on_who_draws_them_or_where_one_begins(drawn: Draw
     items = drawn(8)
     alone = list(islice(EditedPhotographs(items, short), 5))
     for workers in (1, 2):
-        loader = DataLoader(EditedPhotographs(items, short, start=2), batch_size=None, num_workers=workers)
+        loader = load(EditedPhotographs(items, short, start=2), workers)
         for expected, found in zip(alone[2:], islice(loader, 3), strict=True):
             assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
 
