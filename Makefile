@@ -48,11 +48,11 @@ $(VENV)/installed: $(VENV)/pip pyproject.toml
 	touch $@
 
 $(VENV)/installed-for-tests: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --group test
+	$(BIN)/python -m pip install --quiet --editable ".[demo,releases]" --group test
 	touch $@
 
 $(VENV)/installed-for-training: $(VENV)/installed-for-tests
-	$(BIN)/python -m pip install --quiet --editable ".[demo,training]" "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable ".[demo,releases,training]" "$(TORCH)"
 	touch $@
 
 $(VENV)/installed-for-lint: $(VENV)/installed

@@ -10,7 +10,9 @@
     │   ├── ModelError             a model file, its card, or both do not fit
     │   ├── CollectionError        a folder is no collection, or a damaged one
     │   │   └── ModelMismatchError    the collection was made with another model
-    │   └── EvaluationError        matches or ground truth that can't be scored
+    │   ├── EvaluationError        matches or ground truth that can't be scored
+    │   ├── ChallengeError         a challenge's settings, data, ledger or release can't be used
+    │   └── SubmissionError        a submission is invalid, or the rules refuse it
     ├── StorageError            the disk refused: full, read-only, no permission
     ├── DownloadError           a file can't be fetched from the web, or another one came
     └── MissingPackageError     an optional package is needed and not installed
@@ -66,6 +68,14 @@ class ModelMismatchError(CollectionError):
 
 class EvaluationError(InvalidDataError):
     """Matches or ground truth that can't be scored."""
+
+
+class ChallengeError(InvalidDataError):
+    """A challenge's settings, data, ledger or release can't be used."""
+
+
+class SubmissionError(InvalidDataError):
+    """A submission is invalid, or the rules refuse it."""
 
 
 class StorageError(EctypeError):

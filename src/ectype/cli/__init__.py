@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _add_commands() -> None:
     from ectype.cli.calibrate import calibrate
+    from ectype.cli.challenge import challenge
     from ectype.cli.collection import collection
     from ectype.cli.compare import compare
     from ectype.cli.demo import demo
@@ -52,7 +53,7 @@ def _add_commands() -> None:
     from ectype.cli.match import match
     from ectype.cli.models import models
 
-    for command in (calibrate, collection, compare, demo, describe, duplicates, evaluate, match, models):
+    for command in (calibrate, challenge, collection, compare, demo, describe, duplicates, evaluate, match, models):
         cli.add_command(command)
 
 

@@ -1,0 +1,1 @@
+"""Image Similarity Challenges: their data, tracks, phases, entries, ledger and releases."""

@@ -1,0 +1,7 @@
+"""``ectype challenge make``."""
+
+from __future__ import annotations
+
+import click
+
+COMMANDS: tuple[click.Command, ...] = ()

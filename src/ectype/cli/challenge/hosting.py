@@ -1,0 +1,7 @@
+"""``ectype challenge create``, ``open`` and ``status``."""
+
+from __future__ import annotations
+
+import click
+
+COMMANDS: tuple[click.Command, ...] = ()
