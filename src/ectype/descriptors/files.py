@@ -41,7 +41,7 @@ def write_blocks(
     import h5py
 
     names = np.array([name.encode() for name in ids], dtype=np.bytes_) if ids else np.empty(0, "S1")
-    with replacing(path) as temporary, _PatientFile(temporary, "w+b") as disk:
+    with replacing(path) as temporary, PatientFile(temporary, "w+b") as disk:
         with h5py.File(disk, "w") as file:
             file.attrs["fingerprint"] = fingerprint
             file.create_dataset("image_names", data=names)
@@ -56,7 +56,7 @@ def write_blocks(
             raise disk.error
 
 
-class _PatientFile(io.FileIO):
+class PatientFile(io.FileIO):
     """A file that takes whatever is written to it, and keeps the error if the disk refuses.
 
     HDF5 does not recover from a write that fails: it can't even close the file, and says so again and again.
