@@ -13,6 +13,7 @@ from ectype.descriptors import ModelCard
 from ectype.descriptors.card import CARD_SUFFIX, read_card
 from ectype.descriptors.model import MODEL_FILE, digest_of
 from ectype.errors import ModelError
+from ectype_training.background import has_background
 
 _WEIGHTS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
@@ -40,7 +41,7 @@ def average(first: Path, second: Path, version: str, description: str, folder: P
     Raises
     ------
     ModelError
-        A file can't be read, or the two are not of one architecture.
+        A file can't be read, the two are not of one architecture, or one has a background, which belongs to it alone.
     """
     card = read_card(first.with_suffix(CARD_SUFFIX))
     model, other = _read(first), _read(second)
@@ -62,6 +63,9 @@ def average(first: Path, second: Path, version: str, description: str, folder: P
 
 def _read(path: Path) -> onnx.ModelProto:
     try:
-        return onnx.load(path)
+        model = onnx.load(path)
     except Exception as error:  # protobuf has no error class of its own to rely on
         raise ModelError(f"{path}: not a readable ONNX file: {error}") from error
+    if has_background(model):
+        raise ModelError(f"{path}: its background belongs to it alone; give the model from before it")
+    return model

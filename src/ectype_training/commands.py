@@ -79,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     average.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     average.set_defaults(command=_average)
 
+    background = commands.add_parser("background", help="have a model subtract what pictures share with many others")
+    background.add_argument("--model", type=Path, required=True, metavar="FILE.onnx")
+    background.add_argument("--images", nargs="+", required=True, metavar="DIR", help="the photographs of its training")
+    background.add_argument("--groups", type=int, default=4096, help="of their descriptors (default: 4096)")
+    background.add_argument("--version", required=True)
+    background.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
+    background.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    background.set_defaults(command=_background)
+
     queries = commands.add_parser("queries", help="make queries of photographs, to fit a calibration on")
     queries.add_argument("--images", nargs="+", required=True, metavar="DIR", help="photographs not trained on")
     queries.add_argument("--count", type=int, default=3000, help="half of them copies (default: 3000)")
@@ -151,6 +160,16 @@ def _average(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     card = average(*options.models, options.version, description, options.out)
     print(f"{options.out}: {card.name} {card.version}, {card.input_size} px, {card.dimension} dimensions")
+
+
+def _background(options: argparse.Namespace) -> None:
+    from ectype_training.background import add_background, describe_background
+
+    description = _read_description(options.description)
+    found = describe_background(load_model(options.model), list_images(options.images, ids="path"), options.groups)
+    options.out.mkdir(parents=True, exist_ok=True)
+    card = add_background(options.model, found, options.version, description, options.out)
+    print(f"{options.out}: {card.name} {card.version}, {len(found.counts)} groups")
 
 
 def _read_description(path: Path) -> str:

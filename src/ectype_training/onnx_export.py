@@ -99,10 +99,7 @@ def _lowest_cosine(path: Path, card: ModelCard, samples: NDArray[np.uint8], expe
 
 
 def _write_onnx(model: nn.Module, size: int, path: Path) -> str:
-    """Write the graph and return the file's sha256.
-
-    Weights are stored as float16 and widened when the file is loaded: half the size, and computing stays float32.
-    """
+    """Write the graph, with weights of half the size, and return the file's sha256; computing stays float32."""
     with warnings.catch_warnings():
         # The newer exporter needs one more package, and gains nothing for a plain graph of convolutions.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -120,13 +117,14 @@ def _write_onnx(model: nn.Module, size: int, path: Path) -> str:
             opset_version=17,
         )
     graph = onnx.load(path)
-    _store_weights_as_float16(graph)
+    store_weights_as_float16(graph)
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _store_weights_as_float16(model: onnx.ModelProto) -> None:
+def store_weights_as_float16(model: onnx.ModelProto) -> None:
+    """Have large float32 weights stored as float16 and widened when the file is loaded."""
     casts = []
     for weight in model.graph.initializer:
         if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _SMALL:

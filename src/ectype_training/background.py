@@ -1,0 +1,178 @@
+"""A last layer that takes from a descriptor what it shares with pictures that have nothing to do with it.
+
+Some pictures are near to many others: rooms, faces, empty skies. Their wrong matches outrank the right ones of other
+pictures, and no threshold serves both. The descriptor track's winner subtracted from each descriptor its nearest ones
+of the training photographs (Yokoo, "Contrastive learning with large memory bank and negative embedding subtraction",
+2021). Here the layer is part of the model's file: the photographs' descriptors are grouped, so that it costs a few
+percent of the time, and the groups are weighted smoothly, so that two runtimes agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from ectype.descriptors import DescribedImage, DescriptorModel, ModelCard, describe_items
+from ectype.descriptors.card import CARD_SUFFIX, read_card
+from ectype.descriptors.model import MODEL_FILE, digest_of
+from ectype.errors import InvalidDataError, ModelError
+from ectype.images import ImageItem
+from ectype_training.onnx_export import store_weights_as_float16
+
+GROUPS = 4096
+TEMPERATURE = 0.05
+"""Of the softmax over groups."""
+STRENGTH = 1.1
+"""How much of the weighted mean is taken away."""
+SAME, SHARPNESS = 0.55, 0.03
+"""From about this similarity on, a group shows the same picture, and counts no more."""
+
+_CONSTANT = "background.centres"
+_ROUNDS, _SEED = 12, 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Background:
+    """Descriptors of many photographs, grouped.
+
+    Attributes
+    ----------
+    centres : ndarray of float32, shape (k, d)
+        Unit rows: the groups' directions.
+    lengths : ndarray of float32, shape (k,)
+        Of the groups' means, in (0, 1]: how alike their members are.
+    counts : ndarray of int64, shape (k,)
+        Members, at least one.
+    """
+
+    centres: NDArray[np.float32]
+    lengths: NDArray[np.float32]
+    counts: NDArray[np.int64]
+
+    def subtract(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the layer makes of unit rows (n, d): unit rows again."""
+        similarity = vectors @ self.centres.T
+        weight = np.log(self.counts) + similarity / TEMPERATURE - np.logaddexp(0, (similarity - SAME) / SHARPNESS)
+        weight = np.exp(weight - weight.max(axis=1, keepdims=True))
+        weight /= weight.sum(axis=1, keepdims=True)
+        rest = vectors - STRENGTH * (weight * self.lengths) @ self.centres
+        return np.asarray(rest / np.linalg.norm(rest, axis=1, keepdims=True), np.float32)
+
+
+def describe_background(model: DescriptorModel, items: Sequence[ImageItem], groups: int = GROUPS) -> Background:
+    """Describe photographs and group their descriptors.
+
+    Raises
+    ------
+    InvalidDataError
+        There are fewer readable photographs than groups.
+    """
+    rows = [result.vector for result in describe_items(items, model) if isinstance(result, DescribedImage)]
+    if len(rows) < groups:
+        raise InvalidDataError(f"{len(rows)} readable photographs are too few for {groups} groups")
+    return group(np.array(rows, np.float32), groups)
+
+
+def group(vectors: NDArray[np.float32], groups: int) -> Background:
+    """Group unit rows (n, d) by spherical k-means; groups that end without members are left out."""
+    import faiss
+
+    clustering = faiss.Clustering(vectors.shape[1], groups)
+    clustering.niter, clustering.seed, clustering.spherical = _ROUNDS, _SEED, True
+    clustering.min_points_per_centroid, clustering.max_points_per_centroid = 1, len(vectors)
+    clustering.train(vectors, faiss.IndexFlatIP(vectors.shape[1]))
+    centres = faiss.vector_to_array(clustering.centroids).reshape(groups, -1)
+    nearest = (vectors @ centres.T).argmax(axis=1)
+    counts = np.bincount(nearest, minlength=groups)
+    sums = np.zeros_like(centres)
+    np.add.at(sums, nearest, vectors)
+    used = counts > 0
+    means = sums[used] / counts[used, None].astype(np.float32)
+    lengths = np.linalg.norm(means, axis=1)
+    return Background(means / lengths[:, None], lengths, counts[used])
+
+
+def has_background(model: onnx.ModelProto) -> bool:
+    """Whether a model has this layer already."""
+    return any(entry.name.startswith(_CONSTANT) for entry in model.graph.initializer)
+
+
+def add_background(source: Path, background: Background, version: str, description: str, folder: Path) -> ModelCard:
+    """Write a model with this layer behind its last one, and its card.
+
+    Parameters
+    ----------
+    source : Path
+        An ONNX file with its card beside it, exported by this package.
+    background : Background
+        As that model describes it.
+    version, description : str
+        For the card.
+    folder : Path
+        Existing.
+
+    Raises
+    ------
+    ModelError
+        The file can't be read, has such a layer already, or gives descriptors of another length.
+    """
+    card = read_card(source.with_suffix(CARD_SUFFIX))
+    try:
+        model = onnx.load(source)
+    except Exception as error:  # protobuf has no error class of its own to rely on
+        raise ModelError(f"{source}: not a readable ONNX file: {error}") from error
+    if has_background(model):
+        raise ModelError(f"{source}: has a background already; give the model from before it")
+    if card.dimension != background.centres.shape[1]:
+        raise ModelError(f"{source}: gives {card.dimension} dimensions, the background {background.centres.shape[1]}")
+    _append(model.graph, background)
+    store_weights_as_float16(model)
+    onnx.checker.check_model(model, full_check=True)
+    path = folder / MODEL_FILE
+    onnx.save(model, path)
+    card = replace(card, version=version, sha256=digest_of(path), bfloat16=False, description=description)
+    path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
+    return card
+
+
+def _append(graph: onnx.GraphProto, background: Background) -> None:
+    output, before = graph.output[0].name, "background.before"
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [before if name == output else name for name in names]
+    constants = {
+        _CONSTANT: background.centres,
+        "background.sharpness": np.float32(1 / SHARPNESS),
+        "background.same": np.float32(SAME),
+        "background.temperature": np.float32(1 / TEMPERATURE),
+        "background.counts": np.log(background.counts).astype(np.float32),
+        "background.lengths": (STRENGTH * background.lengths).astype(np.float32),
+    }
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items())
+    steps = (
+        ("Transpose", (_CONSTANT,), "transposed"),
+        ("MatMul", (before, "transposed"), "similarity"),
+        ("Sub", ("similarity", "background.same"), "above"),
+        ("Mul", ("above", "background.sharpness"), "sharpened"),
+        ("Softplus", ("sharpened",), "penalty"),
+        ("Mul", ("similarity", "background.temperature"), "heated"),
+        ("Add", ("heated", "background.counts"), "counted"),
+        ("Sub", ("counted", "penalty"), "logits"),
+        ("Softmax", ("logits",), "shares"),
+        ("Mul", ("shares", "background.lengths"), "weights"),
+        ("MatMul", ("weights", _CONSTANT), "shared"),
+        ("Sub", (before, "shared"), "rest"),
+        ("ReduceL2", ("rest",), "length"),
+    )
+    inside = {result: f"background.{result}" for _, _, result in steps}
+    for kind, inputs, result in steps:
+        attributes = {"axes": [1], "keepdims": 1} if kind == "ReduceL2" else {}
+        names = [inside.get(name, name) for name in inputs]
+        graph.node.append(helper.make_node(kind, names, [inside[result]], **attributes))
+    graph.node.append(helper.make_node("Div", [inside["rest"], inside["length"]], [output]))

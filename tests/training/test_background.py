@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ectype.descriptors import load_model
+from ectype.errors import InvalidDataError, ModelError
+from ectype.transformations.materials import drawn_picture
+from ectype_training.averaging import average
+from ectype_training.background import Background, add_background, describe_background, group
+from ectype_training.onnx_export import Identity, export
+from ectype_training.student import Student
+
+SIZE, DIMENSION = 64, 24
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    return [drawn_picture(number, (SIZE, SIZE)) for number in range(12)]
+
+
+@pytest.fixture(scope="module")
+def plain(pictures: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    student = Student(DIMENSION).train()
+    with torch.no_grad():
+        for _ in range(60):
+            student(torch.from_numpy(np.stack(pictures)))
+    folder = tmp_path_factory.mktemp("plain")
+    export(student.eval(), Identity("student", "1", "Apache-2.0", "made by a test"), np.stack(pictures), folder)
+    return folder / "model.onnx"
+
+
+def unit_rows(count: int, dimension: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dimension))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def background() -> Background:
+    return group(unit_rows(200, DIMENSION, 6), 60)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_the_file_computes_what_the_formula_says(
+    plain: Path, background: Background, pictures: list[np.ndarray], tmp_path: Path, runtime: str
+) -> None:
+    card = add_background(plain, background, "2", "with a background", tmp_path)
+    assert (card.name, card.version, card.bfloat16) == ("student", "2", False)
+    before = load_model(plain, runtime=runtime).describe(pictures)
+    after = load_model(tmp_path / "model.onnx", runtime=runtime).describe(pictures)
+    assert (after * background.subtract(before)).sum(1).min() > 0.9999
+    assert (after * before).sum(1).min() < 0.999, "the layer does nothing"
+
+
+def near(centre: np.ndarray, share: float, seed: int, count: int) -> np.ndarray:
+    """Rows whose squared cosine to `centre` is about `share`."""
+    rows = share**0.5 * centre + (1 - share) ** 0.5 * unit_rows(count, centre.shape[1], seed)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_members_of_a_crowd_become_less_alike_and_copies_stay_so() -> None:
+    shared = unit_rows(1, 64, 1)
+    found = group(np.concatenate([near(shared, 0.36, 2, 400), unit_rows(400, 64, 3)]), 40)
+    strangers = near(shared, 0.36, 4, 2)
+    copies = near(strangers[:1], 0.9, 5, 2)
+    assert np.prod(found.subtract(strangers), axis=0).sum() < np.prod(strangers, axis=0).sum() - 0.2
+    assert np.prod(found.subtract(copies), axis=0).sum() > np.prod(copies, axis=0).sum() - 0.1
+
+
+def test_every_photograph_belongs_to_a_group() -> None:
+    rows = unit_rows(300, 16, 4)
+    found = group(rows, 20)
+    assert found.counts.sum() == 300
+    assert (found.counts > 0).all()
+    np.testing.assert_allclose(np.linalg.norm(found.centres, axis=1), 1, atol=1e-5)
+    assert ((found.lengths > 0) & (found.lengths <= 1 + 1e-6)).all()
+
+
+def test_too_few_photographs_are_refused(plain: Path, drawn) -> None:
+    with pytest.raises(InvalidDataError, match="3 readable photographs are too few for 4 groups"):
+        describe_background(load_model(plain), drawn(3), 4)
+
+
+def test_a_background_is_added_once_and_has_no_middle(plain: Path, background: Background, tmp_path: Path) -> None:
+    add_background(plain, background, "2", "with a background", tmp_path)
+    made = tmp_path / "model.onnx"
+    with pytest.raises(ModelError, match="has a background already"):
+        add_background(made, background, "3", "twice", tmp_path)
+    with pytest.raises(ModelError, match="belongs to it alone"):
+        average(made, plain, "3", "of two", tmp_path)
+
+
+def test_a_background_of_another_model_is_refused(plain: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="24 dimensions, the background 16"):
+        add_background(plain, group(unit_rows(40, 16, 5), 4), "2", "another's", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_starts_from_the_model_before_its_background(
+    plain: Path, background: Background, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    add_background(plain, background, "2", "with a background", tmp_path)
+    student = Student(DIMENSION)
+    student.load_onnx(tmp_path / "model.onnx")
+    with torch.inference_mode():
+        found = student.eval()(torch.from_numpy(np.stack(pictures))).numpy()
+    assert (found * load_model(plain).describe(pictures)).sum(1).min() > 0.999
