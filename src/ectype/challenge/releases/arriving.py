@@ -12,7 +12,7 @@ from types import TracebackType
 
 from ectype.challenge.manifest import Manifest, ManifestEntry, read_manifest
 from ectype.challenge.releases.parallel import OnProgress
-from ectype.challenge.releases.shards import Source, image_blocks, unpack
+from ectype.challenge.releases.shards import Source, check_path, image_blocks, unpack
 from ectype.errors import ChallengeError, StorageError
 from ectype.storage import storage_error
 
@@ -65,7 +65,7 @@ class Arrivals:
         Parameters
         ----------
         manifest : Path
-            The manifest that has arrived, still below the working folder.
+            The manifest that has arrived, still below the working folder; taken away if it is refused.
         sha256 : str
             Its digest.
         target : Path
@@ -76,17 +76,22 @@ class Arrivals:
         Raises
         ------
         ChallengeError
-            The folder is that of another data set.
+            The folder is that of another data set, or an image has a path that none may have.
         """
         begun = self.folder / f"begun-{sha256}"
-        standing = target.read_bytes() if target.is_file() else None
-        if begun.exists() or (standing is not None and hashlib.sha256(standing).hexdigest() == sha256):
-            return
-        if standing is not None and not _is_part(read_manifest(target), read_manifest(manifest)):
-            raise ChallengeError(f"{target}: is the manifest of another data set; choose another folder")
-        for entry in wanted:
-            if (self.root / entry.path).exists() and not self._is_right(entry):
-                raise ChallengeError(f"{self.root / entry.path}: another file is in the way; choose another folder")
+        try:
+            for entry in wanted:
+                check_path(entry)
+            if begun.exists() or (target.is_file() and digest_of(target) == sha256):
+                return
+            if target.is_file() and not _is_part(read_manifest(target), read_manifest(manifest)):
+                raise ChallengeError(f"{target}: is the manifest of another data set; choose another folder")
+            for entry in wanted:
+                if (self.root / entry.path).exists() and not self._is_right(entry):
+                    raise ChallengeError(f"{self.root / entry.path}: another file is in the way; choose another folder")
+        except ChallengeError:
+            manifest.unlink()
+            raise
         begun.touch()
 
     def missing(self, entries: Sequence[ManifestEntry], *, check: bool = False) -> bool:
@@ -151,6 +156,12 @@ class Arrivals:
             return all(True for _ in image_blocks(self.root, entry))
         except ChallengeError:
             return False
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_room(root: Path, needed: int) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from ectype.challenge.manifest import ManifestEntry, Role, read_manifest
-from ectype.challenge.releases.arriving import Arrivals, check_room
+from ectype.challenge.releases.arriving import Arrivals, check_room, digest_of
 from ectype.challenge.releases.downloading import Download, Manners
 from ectype.challenge.releases.listing import LISTING, Release, ReleaseFile
 from ectype.challenge.releases.parallel import OnProgress, in_parallel
-from ectype.challenge.releases.places import BLOCK, Place
+from ectype.challenge.releases.places import Place
 from ectype.challenge.releases.shards import read_end, shard_bytes
 from ectype.errors import ChallengeError, UsageError
 from ectype.storage import replacing
@@ -197,7 +196,7 @@ class _Transfer:
         if not path.is_file() or path.stat().st_size != file.bytes:
             return False
         # A name with a digest was given after a check; others may be anybody's.
-        return (path.name == file.name and not self._options.check) or _digest(path) == file.sha256
+        return (path.name == file.name and not self._options.check) or digest_of(path) == file.sha256
 
     def _size_of_largest(self, shards: Sequence[_Shard]) -> int:
         return sum(sorted(shard.file.bytes for shard in shards)[-self._options.workers :])
@@ -213,11 +212,3 @@ def _shard(file: ReleaseFile, entries: Iterator[ManifestEntry]) -> _Shard:
     if len(shard.entries) != file.images or shard_bytes(shard.entries) != file.bytes:
         raise ChallengeError(f"{file.name}: the shard can't have the images that the manifest has for it")
     return shard
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -42,8 +42,7 @@ def header(entry: ManifestEntry) -> bytes:
     ChallengeError
         The path is longer than the format allows, is kept for Ectype's own use, or the file is larger than 8 GiB.
     """
-    if not is_place_in_root(entry.path):
-        raise ChallengeError(f"{entry.path}: can't be released; no part of a path may begin with a dot or be empty")
+    check_path(entry)
     member = tarfile.TarInfo(entry.path)
     member.size = entry.bytes
     try:
@@ -52,6 +51,12 @@ def header(entry: ManifestEntry) -> bytes:
         raise ChallengeError(
             f"{entry.path}: can't be put into a tar archive: {error}; give it a shorter path"
         ) from None
+
+
+def check_path(entry: ManifestEntry) -> None:
+    """Raise `ChallengeError` if an image's path has a part that is empty or is kept for Ectype's own use."""
+    if not is_place_in_root(entry.path):
+        raise ChallengeError(f"{entry.path}: can't be released; no part of a path may begin with a dot or be empty")
 
 
 def bytes_in_tar(entry: ManifestEntry) -> int:
