@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores
 
-QUERIES_A_BLOCK = 1024
+QUERIES_A_BLOCK = 512
 _PAIRS_A_PIECE = 2**18
 _PAIRS_SCORED_AT_ONCE = 2048
 
