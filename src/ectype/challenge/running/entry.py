@@ -60,6 +60,10 @@ class Limits:
             if type(value) is not int or value < 1:
                 raise ChallengeError(f"the limit {name} must be a whole number above 0, not {value!r}")
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(cls))
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -129,7 +133,7 @@ def read_entry(folder: str | Path) -> Entry:
         command, limits = content.get("command"), content.get("limits", {})
         if not isinstance(command, list) or not isinstance(limits, dict):
             raise ChallengeError("it needs a command, which is a list of texts, and limits only as a table [limits]")
-        _refuse_unknown(limits, [field.name for field in fields(Limits)])
+        _refuse_unknown(limits, Limits.names())
         return Entry(path.parent.absolute(), tuple(command), Limits(**limits))
     except ChallengeError as error:
         raise ChallengeError(f"{path}: {error}") from None

@@ -14,6 +14,7 @@ from ectype.challenge.running.conditions import Conditions, Inputs
 from ectype.challenge.running.entry import Entry
 from ectype.challenge.running.sandbox import STANDARD_ERROR, STANDARD_OUTPUT, Outcome, run_in_sandbox
 from ectype.challenge.running.staging import Images, lay_out
+from ectype.challenge.tracks import MOST_ROWS
 from ectype.errors import EvaluationError, SubmissionError
 from ectype.evaluation import read_matches
 from ectype.storage import check_folder_of, replacing, storage_error
@@ -35,6 +36,8 @@ class RunReport:
         Bytes, of all processes together; as seen ten times a second.
     network : bool
         Whether it ran without the sandbox: with the network, and all the user may read.
+    freeze : str or None
+        Digest of the freeze that the entry was held against before.
     """
 
     submission: str
@@ -45,6 +48,7 @@ class RunReport:
     seconds_per_query: float
     peak_memory: int
     network: bool
+    freeze: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -85,7 +89,6 @@ def run_entry(
         lay_out(named_by_id(images.queries), inputs.queries, copy=conditions.network)
         lay_out(named_by_id(images.references), inputs.references, copy=conditions.network)
         run = room / "run"
-        run.mkdir()
         try:
             outcome = run_in_sandbox(entry, inputs, conditions, run)
         finally:
@@ -128,6 +131,10 @@ def read_pairs(entry: Entry, outcome: Outcome, queries: Collection[str], referen
     SubmissionError
         The file is no submission.
     """
+    with open(outcome.output, encoding="utf-8", errors="replace") as file:
+        rows = sum(1 for _ in file)  # before a hostile file fills the memory
+    if rows > MOST_ROWS + 1:
+        raise SubmissionError(f"{entry.folder}: its submission has more than {MOST_ROWS:,} rows")
     try:
         pairs = read_matches(outcome.output)
     except EvaluationError as error:

@@ -69,7 +69,7 @@ def run_in_sandbox(entry: Entry, inputs: Inputs, conditions: Conditions, room: P
     inputs : Inputs
     conditions : Conditions
     room : Path
-        An empty folder. The run keeps all it writes in there: its output, ``stdout.txt`` and ``stderr.txt``.
+        Is made. The run keeps all it writes in there: its output, ``stdout.txt`` and ``stderr.txt``.
 
     Raises
     ------
@@ -82,6 +82,7 @@ def run_in_sandbox(entry: Entry, inputs: Inputs, conditions: Conditions, room: P
         The disk refused.
     """
     try:
+        room.mkdir()
         for name in ROOM_FOLDERS:
             (room / name).mkdir()
         open_to_it = (entry.folder, inputs.queries, inputs.references) if conditions.network else ()

@@ -91,7 +91,7 @@ def lay_out(files: Mapping[str, Path], folder: Path, *, copy: bool = False) -> N
         for name, path in files.items():
             source, target = os.path.realpath(path), folder / name
             if copy or not _linked(source, target):
-                shutil.copyfile(source, target)
+                shutil.copy2(source, target)
     except OSError as error:
         raise storage_error(folder, error) from error
 

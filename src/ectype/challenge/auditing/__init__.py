@@ -1,0 +1,1 @@
+"""Auditing an entry: does every score depend on its query and its reference alone?"""
