@@ -59,7 +59,7 @@ class Arrivals:
             self.finish()  # nothing has arrived
         os.close(self._lock)
 
-    def begin(self, manifest: Path, sha256: str, target: Path, wanted: Sequence[ManifestEntry]) -> None:
+    def begin(self, manifest: Path, sha256: str, target: Path, entries: Sequence[ManifestEntry]) -> None:
         """Make sure that nothing is in the way.
 
         Parameters
@@ -70,8 +70,8 @@ class Arrivals:
             Its digest.
         target : Path
             Where it will stand. A manifest that stands there must be this one, or a part of it.
-        wanted : sequence of ManifestEntry
-            Images that are about to arrive.
+        entries : sequence of ManifestEntry
+            Images that arrive, now or later.
 
         Raises
         ------
@@ -79,14 +79,14 @@ class Arrivals:
             The folder is that of another data set, or an image has a path that none may have.
         """
         begun = self.folder / f"begun-{sha256}"
+        if begun.exists() or (target.is_file() and digest_of(target) == sha256):
+            return
         try:
-            for entry in wanted:
+            for entry in entries:
                 check_path(entry)
-            if begun.exists() or (target.is_file() and digest_of(target) == sha256):
-                return
             if target.is_file() and not _is_part(read_manifest(target), read_manifest(manifest)):
                 raise ChallengeError(f"{target}: is the manifest of another data set; choose another folder")
-            for entry in wanted:
+            for entry in entries:
                 if (self.root / entry.path).exists() and not self._is_right(entry):
                     raise ChallengeError(f"{self.root / entry.path}: another file is in the way; choose another folder")
         except ChallengeError:

@@ -28,22 +28,15 @@ class BucketPlace(Place):
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
-        self._files = _file_system(self._open_loop())
-        self._prefix = address.removeprefix("s3://").strip("/")
-
-    def _open_loop(self) -> asyncio.AbstractEventLoop:
-        # One of its own, so that no thread is left running when the place is closed.
+        file_system = _file_system_class()
+        # A loop of its own, so that no thread is left running when the place is closed.
         loop = asyncio.new_event_loop()
         thread = Thread(target=loop.run_forever, name="ectype-bucket", daemon=True)
         thread.start()
-
-        def stop() -> None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
-
-        self._open.callback(stop)
-        return loop
+        self._open.callback(_stop, loop, thread)
+        self._files = file_system(loop=loop, skip_instance_cache=True, use_listings_cache=False)
+        self._open.callback(_close_session, self._files, loop)
+        self._prefix = address.removeprefix("s3://").strip("/")
 
     def read(self, name: str, start: int = 0) -> Stream:
         path = self._path(name)
@@ -97,12 +90,24 @@ class BucketPlace(Place):
         return f"{self._prefix}/{name}"
 
 
-def _file_system(loop: asyncio.AbstractEventLoop) -> S3FileSystem:
+def _file_system_class() -> type[S3FileSystem]:
     try:
         from s3fs import S3FileSystem
     except ImportError as error:
         raise MissingPackageError("s3:// needs the package s3fs: pip install 'ectype[releases]'") from error
-    return S3FileSystem(loop=loop, skip_instance_cache=True, use_listings_cache=False)
+    return S3FileSystem
+
+
+def _close_session(files: S3FileSystem, loop: asyncio.AbstractEventLoop) -> None:
+    client = getattr(files, "_s3creator", None)  # s3fs itself would close it when it is forgotten, which is too late
+    if client is not None:
+        asyncio.run_coroutine_threadsafe(client.__aexit__(None, None, None), loop).result()
+
+
+def _stop(loop: asyncio.AbstractEventLoop, thread: Thread) -> None:
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 def _words(error: Exception) -> str:

@@ -134,7 +134,7 @@ class _Transfer:
         wanted = [shard for shard in shards if shard.file.kind in self._options.roles]
         if not wanted:
             raise UsageError(f"{self._place.address}: has no images with the role {' or '.join(self._options.roles)}")
-        entries = [entry for shard in wanted for entry in shard.entries]
+        entries = [entry for shard in shards for entry in shard.entries]
         self._arrivals.begin(manifest, self._release.manifest.sha256, target, entries)
         extras = [file for file in self._release.files if file.kind == "extra" and self._is_missing(file)]
         needed = [shard for shard in wanted if self._arrivals.missing(shard.entries, check=self._options.check)]
@@ -145,7 +145,7 @@ class _Transfer:
         in_parallel(self._shard, needed, self._options.workers, on_progress)
         if manifest != target:
             self._arrivals.put(manifest, target)
-        return FetchReport(len(files) + (manifest != target), len(entries))
+        return FetchReport(len(files) + (manifest != target), sum(shard.file.images for shard in wanted))
 
     def _manifest(self, on_progress: OnProgress | None) -> Path:
         file = self._release.manifest
