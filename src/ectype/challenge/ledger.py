@@ -26,6 +26,11 @@ def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def clock_at(now: datetime | None) -> Clock:
+    """A clock that tells one given time, or, without one, the time of this machine."""
+    return read_clock if now is None else lambda: now
+
+
 class Writing:
     """A transaction in which nobody else can write: what is read in it still holds when it is recorded.
 

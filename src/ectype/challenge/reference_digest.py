@@ -68,5 +68,7 @@ def _numbers(vectors: Any) -> Iterator[bytes]:
 def _names(ids: Any) -> Iterator[bytes]:
     for start in range(0, len(ids), _ROWS):
         for name in ids[start : start + _ROWS]:
-            content = name.encode() if isinstance(name, str) else bytes(name)
+            if not isinstance(name, bytes):
+                raise TypeError(f"the id {name!r} is no text")
+            content = bytes(name)
             yield f"\n{len(content)}:".encode() + content

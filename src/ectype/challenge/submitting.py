@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ectype.challenge.digests import sha256_of_file
@@ -23,7 +23,7 @@ from ectype.challenge.refereeing import make_folder, record_refusal
 from ectype.challenge.reference_digest import reference_digest
 from ectype.challenge.rules import Attempt, Refusal, ruling, same_file
 from ectype.challenge.scoring import score_submission
-from ectype.challenge.settings import PhaseNumber
+from ectype.challenge.settings import PhaseNumber, as_utc_text
 from ectype.challenge.standing import Submission, standing_of
 from ectype.challenge.tracks import track_of
 from ectype.challenge.validation import validate_submission
@@ -46,6 +46,21 @@ class Receipt:
 
     submission: Submission
     left: Allowance
+
+    def to_dict(self) -> dict[str, object]:
+        """As JSON values."""
+        one = self.submission
+        return {
+            "submission": one.number,
+            "team": one.team,
+            "track": one.track,
+            "phase": one.phase,
+            "time": as_utc_text(one.time),
+            "sha256": one.sha256,
+            "freeze": one.freeze,
+            "score": None if one.score is None else asdict(one.score),
+            "left": asdict(self.left),
+        }
 
 
 def submit(host: Host, path: Path, team: str, freeze: str | None = None) -> Receipt:
