@@ -18,3 +18,7 @@ elif kind == "much":
 elif kind == "exit":
     sys.stdout.write("so far so good\n")
     sys.exit("the weights are missing")
+elif kind == "rows":
+    Path(output).write_text("Q00000,R00000,1\n" * 500_002)
+elif kind == "file":
+    Path(os.environ["TMPDIR"], "big.bin").write_bytes(b"x" * 2_000_000)

@@ -66,7 +66,8 @@ class ProbeResult:
             one, other = _told_apart(first, second)
             return f"the score of {pair} was {one} {among_all} and {other} {in_probe}"
         score, there, elsewhere = (first, among_all, in_probe) if second is None else (second, in_probe, among_all)
-        return f"{pair} was found with the score {score:.6g} {there}, but not {elsewhere}, which no limit on pairs explains"
+        found = f"{pair} was found with the score {score:.6g} {there}"
+        return f"{found}, but not {elsewhere}, which no limit on pairs explains"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON values."""

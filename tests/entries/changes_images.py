@@ -1,0 +1,9 @@
+"""Writes to the images it is given."""
+
+import sys
+from pathlib import Path
+
+queries, references, output = map(Path, sys.argv[1:])
+for image in references.iterdir():
+    image.write_bytes(b"")
+output.write_text("query_id,reference_id,score\n")
