@@ -117,8 +117,8 @@ def verify(folder: str, head: str | None, as_json: bool) -> int:
     if as_json:
         print_json({"ok": not found.problems, **asdict(found)})
     else:
-        figures = {"events": found.events, "head": found.head, "given times": found.given_times}
-        print_figures(f"{folder}: {'as it was recorded' if not found.problems else 'CHANGED'}", figures)
+        title = "all is as it was recorded" if not found.problems else "CHANGED since it was recorded:"
+        print_figures(title, {"events": found.events, "head": found.head, "given times": found.given_times})
         for problem in found.problems:
             click.echo(f"  {problem}")
     return INVALID_DATA if found.problems else DONE
