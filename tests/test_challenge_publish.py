@@ -49,6 +49,21 @@ def test_files_that_are_named_are_published_too(data: Path, tmp_path: Path) -> N
     assert (tmp_path / "place" / extra.name).read_bytes() == (data / "ground_truth.csv").read_bytes()
 
 
+@pytest.mark.parametrize("path", ["labels/öffentlich (1).csv", "--x", "a" * 200 + ".csv", "a.b c"])
+def test_files_of_any_name_can_be_published(data: Path, tmp_path: Path, path: str) -> None:
+    (data / path).parent.mkdir(exist_ok=True)
+    (data / path).write_text("labels")
+    publish_to(tmp_path / "place", data, include=(path,))
+    with open_place(str(tmp_path / "place")) as place:
+        fetch(place, read_release(place), tmp_path / "root")
+    assert (tmp_path / "root" / path).read_text() == "labels"
+
+
+def test_the_order_of_roles_and_their_repetition_change_nothing(data: Path, tmp_path: Path) -> None:
+    roles = ("training", "query", "query", "reference")
+    assert publish_to(tmp_path / "one", data, roles=roles) == publish_to(tmp_path / "two", data)
+
+
 def test_any_tar_unpacks_a_shard(data: Path, tmp_path: Path) -> None:
     publish_to(tmp_path / "place", data)
     for shard in (tmp_path / "place").glob("*.tar"):
@@ -176,6 +191,14 @@ def test_what_can_not_be_published_says_why(data: Path, tmp_path: Path) -> None:
     publish_to(tmp_path / "place", data)
     with pytest.raises(UsageError, match=r"is a release, but not a sealed one; publish its data set"):
         plan_release(tmp_path / "place")
+    for path in ("manifest.csv", "queries/q00001.jpg"):
+        with pytest.raises(UsageError, match=r"is the manifest or an image of it"):
+            plan_release(data, Contents(include=(path,)))
+    with (
+        open_place(f"{data}/../data") as place,
+        pytest.raises(UsageError, match=r"is the folder that is to be published"),
+    ):
+        publish(plan_release(data), place)
     with open_place("http://127.0.0.1:9/x") as place, pytest.raises(UsageError, match=r"can only be read; publish to"):
         publish(plan_release(data), place)
     (tmp_path / "file").touch()

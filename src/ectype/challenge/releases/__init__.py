@@ -11,7 +11,8 @@ from ectype.challenge.releases.downloading import Manners, read_release
 from ectype.challenge.releases.fetching import FetchOptions, FetchReport, fetch
 from ectype.challenge.releases.listing import Release, ReleaseFile
 from ectype.challenge.releases.places import Place, open_place
-from ectype.challenge.releases.publishing import Plan, PublishReport, plan_release, publish
+from ectype.challenge.releases.planning import Plan, plan_release
+from ectype.challenge.releases.publishing import PublishReport, publish
 from ectype.challenge.releases.sealing import SealPlan, SealReport, plan_seal, seal
 from ectype.challenge.releases.secrets import Key, read_key
 from ectype.challenge.releases.unsealing import UnsealReport, read_sealed, unseal

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator, Iterable
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ectype.challenge.releases.places import ConnectionLostError, Place, Stream
 from ectype.errors import DownloadError, EctypeError, MissingPackageError, StorageError
-
-if TYPE_CHECKING:
-    from s3fs import S3FileSystem
 
 _RANGE = 8 << 20
 _PART = 16 << 20
@@ -59,11 +56,13 @@ class BucketPlace(Place):
             raise StorageError(str(error)) from error
 
     def _size(self, path: str) -> int | None:
+        from botocore.exceptions import NoCredentialsError
+
         try:
             return int(self._files.info(path, refresh=True)["size"])
         except FileNotFoundError:
             return None
-        except PermissionError as error:
+        except (PermissionError, NoCredentialsError) as error:
             raise DownloadError(f"s3://{path}: {_words(error)}; {_WHAT_TO_DO}") from error
         except Exception as error:
             raise ConnectionLostError(f"s3://{path}: {_words(error)}; {_WHAT_TO_DO}") from error
@@ -90,7 +89,7 @@ class BucketPlace(Place):
         return f"{self._prefix}/{name}"
 
 
-def _file_system_class() -> type[S3FileSystem]:
+def _file_system_class() -> Any:
     try:
         from s3fs import S3FileSystem
     except ImportError as error:
@@ -98,7 +97,7 @@ def _file_system_class() -> type[S3FileSystem]:
     return S3FileSystem
 
 
-def _close_session(files: S3FileSystem, loop: asyncio.AbstractEventLoop) -> None:
+def _close_session(files: Any, loop: asyncio.AbstractEventLoop) -> None:
     client = getattr(files, "_s3creator", None)  # s3fs itself would close it when it is forgotten, which is too late
     if client is not None:
         asyncio.run_coroutine_threadsafe(client.__aexit__(None, None, None), loop).result()

@@ -62,6 +62,13 @@ class Contents:
             raise ChallengeError(f"{root / self.manifest}: lists no image with the role {' or '.join(self.roles)}")
         return manifest
 
+    def check_included(self, manifest: Manifest) -> None:
+        """Raise `UsageError` if a file is included that is the manifest or one of its images."""
+        taken = {self.manifest, *(entry.path for entry in manifest.entries)}
+        for path in self.include:
+            if path in taken:
+                raise UsageError(f"{path}: is the manifest or an image of it; only other files are included by name")
+
 
 def manifest_bytes(path: Path, entries: Sequence[ManifestEntry], of: Manifest) -> bytes:
     """A manifest file of these entries alone; the file itself where they are all that it has."""

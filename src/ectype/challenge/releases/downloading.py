@@ -166,7 +166,7 @@ class Download:
                     raise DownloadError(f"{self._place.address}: sends other bytes of {self._file.name} than asked for")
                 self._manners.notify(f"{self._file.name}: the server can't go on in the middle; it is fetched anew")
             digest, done = self._digest(stream.start), stream.start
-            with open(self._part, "r+b" if done else "wb", buffering=0) as part:
+            with open(self._part, "r+b" if done else "wb") as part:
                 part.seek(done)
                 for block in blocks:
                     done += len(block)

@@ -137,7 +137,8 @@ class _Transfer:
         entries = [entry for shard in shards for entry in shard.entries]
         self._arrivals.begin(manifest, self._release.manifest.sha256, target, entries)
         extras = [file for file in self._release.files if file.kind == "extra" and self._is_missing(file)]
-        needed = [shard for shard in wanted if self._arrivals.missing(shard.entries, check=self._options.check)]
+        incomplete = in_parallel(self._is_incomplete, wanted, self._options.workers)
+        needed = [shard for shard, lacks in zip(wanted, incomplete, strict=True) if lacks]
         files = [*extras, *(shard.file for shard in needed)]
         check_room(self._root, sum(file.bytes for file in files) + self._size_of_largest(needed))
         self._skip(self._release.size - self._release.manifest.bytes - sum(file.bytes for file in files), on_progress)
@@ -173,6 +174,9 @@ class _Transfer:
         if path.exists() and not self._stands(file, path):
             raise ChallengeError(f"{path}: is there with another content than in the release; move it away")
         return not path.exists()
+
+    def _is_incomplete(self, shard: _Shard, tick: OnProgress) -> bool:
+        return self._arrivals.missing(shard.entries, check=self._options.check)
 
     def _extra(self, file: ReleaseFile, tick: OnProgress) -> None:
         self._arrivals.put(self._download(file, tick), self._root / file.path)

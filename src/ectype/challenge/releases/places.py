@@ -50,6 +50,10 @@ class Place(ABC):
     ) -> None:
         self._open.close()
 
+    def is_folder(self, folder: Path) -> bool:
+        """Whether this place is that folder of this machine."""
+        return False
+
     @abstractmethod
     def read(self, name: str, start: int = 0) -> Stream:
         """Begin to read a file at a byte of it.
@@ -93,6 +97,9 @@ class FolderPlace(Place):
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self._folder = Path(address)
+
+    def is_folder(self, folder: Path) -> bool:
+        return self._folder.resolve() == folder.resolve()
 
     def read(self, name: str, start: int = 0) -> Stream:
         try:

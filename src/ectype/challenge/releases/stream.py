@@ -10,6 +10,7 @@ again. The piece's number and the number of pieces are associated data of every 
 
 from __future__ import annotations
 
+import importlib
 import os
 import struct
 from bisect import bisect_right
@@ -17,13 +18,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from ectype.challenge.releases.secrets import Key
 from ectype.errors import ChallengeError, MissingPackageError
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 CHUNK = 1 << 20
 _TAG = 16
@@ -123,7 +121,7 @@ class SealedStream:
         except OSError as error:
             raise ChallengeError(f"{error.filename}: a piece is missing; fetch the release again") from None
         self.starts = (0, *accumulate(self.sizes))
-        _aesgcm()
+        _check_package()
 
     @property
     def size(self) -> int:
@@ -209,12 +207,13 @@ class _OpenPiece:
 
 class _Cipher:
     def __init__(self, key: Key, salt: bytes, number: PieceNumber) -> None:
-        aesgcm = _aesgcm()
+        _check_package()
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
         derived = HKDF(SHA256(), 32 + 7, salt, _INFO).derive(key.secret)
-        self._aes, self._prefix, self._data = aesgcm(derived[:32]), derived[32:], number.to_bytes()
+        self._aes, self._prefix, self._data = AESGCM(derived[:32]), derived[32:], number.to_bytes()
 
     def encrypt(self, chunk: bytes, number: int, *, last: bool) -> bytes:
         sealed: bytes = self._aes.encrypt(self._nonce(number, last), chunk, self._data)
@@ -228,11 +227,10 @@ class _Cipher:
         return self._prefix + struct.pack(">IB", number, last)
 
 
-def _aesgcm() -> type[AESGCM]:
+def _check_package() -> None:
     try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        importlib.import_module("cryptography.hazmat.primitives.ciphers.aead")
     except ImportError as error:
         raise MissingPackageError(
             "sealed releases need the package cryptography: pip install 'ectype[releases]'"
         ) from error
-    return AESGCM

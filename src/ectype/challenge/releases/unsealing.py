@@ -132,7 +132,10 @@ def unseal(
             raise ChallengeError(f"{folder}: the sealed release does not end where its manifest says")
         arrivals.begin(manifest, hashlib.sha256(head.manifest).hexdigest(), root / head.path, entries)
         deliveries = _deliveries(entries, head.end)
-        needed = [delivery for delivery in deliveries if arrivals.missing(delivery.entries, check=check)]
+        incomplete = in_parallel(
+            lambda delivery, _: arrivals.missing(delivery.entries, check=check), deliveries, workers
+        )
+        needed = [delivery for delivery, lacks in zip(deliveries, incomplete, strict=True) if lacks]
         check_room(root, sum(entry.bytes for delivery in needed for entry in delivery.entries))
         in_parallel(partial(_receive, stream, arrivals), needed, workers, on_progress)
         arrivals.put(manifest, root / head.path)
@@ -157,7 +160,7 @@ def _read_head(stream: SealedStream) -> _Head:
         try:
             value: Any = json.loads(line)
             path, roles, size, sha256 = (value[key] for key in ("manifest", "roles", "bytes", "sha256"))
-            if not is_place_in_root(path) or not set(roles) <= set(get_args(Role)) or not 0 <= size <= stream.size:
+            if not is_place_in_root(path) or not set(roles) <= set(get_args(Role)) or type(size) is not int:
                 raise ValueError
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ChallengeError("the sealed release begins with something else than its manifest") from None
