@@ -156,8 +156,9 @@ def _git_blob(path: Path, algorithm: str) -> str:
 
 def _git(folder: Path, *arguments: str) -> bytes:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # A monitor of the file system is a program that the repository names: it must not be run.
-    command = ["git", "-c", "core.fsmonitor=false", *arguments]
+    # A monitor of the file system is a program that the repository names: it must not be run. And what counts must not
+    # depend on what this user has git ignore.
+    command = ["git", "-c", "core.fsmonitor=false", "-c", f"core.excludesFile={os.devnull}", *arguments]
     try:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)  # noqa: S603
     except FileNotFoundError:

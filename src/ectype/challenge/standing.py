@@ -9,6 +9,7 @@ from datetime import datetime
 from ectype.challenge.events import Accepted, Disqualified, Entry, Frozen, Opened, Refused, Registered, Score, Scored
 from ectype.challenge.settings import PhaseNumber
 from ectype.challenge.tracks import Track
+from ectype.errors import ChallengeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,30 +112,61 @@ class Standing:
 
 
 def standing_of(entries: Iterable[Entry]) -> Standing:
-    """How a challenge stands after all of `entries`, in their order."""
-    opened: Opened | None = None
-    teams: dict[str, Team] = {}
-    freezes: list[RecordedFreeze] = []
-    submissions: dict[int, Submission] = {}
-    refusals: list[Refused] = []
-    given_times = 0
+    """How a challenge stands after all of `entries`, in their order.
+
+    Raises
+    ------
+    ChallengeError
+        An entry names a team or a submission that is not there.
+    """
+    builder = _Builder()
     for entry in entries:
-        given_times += entry.time_given
+        try:
+            builder.add(entry)
+        except KeyError as error:
+            raise ChallengeError(
+                f"row {entry.number} of the ledger names {error}, which no row before it brought in; it was made up"
+            ) from error
+    return builder.standing()
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self._opened: Opened | None = None
+        self._teams: dict[str, Team] = {}
+        self._freezes: list[RecordedFreeze] = []
+        self._submissions: dict[int, Submission] = {}
+        self._refusals: list[Refused] = []
+        self._given_times = 0
+
+    def add(self, entry: Entry) -> None:
+        self._given_times += entry.time_given
         match entry.event:
             case Opened():
-                opened = entry.event
+                self._opened = entry.event
             case Registered(team, eligible):
-                teams[team] = Team(team, eligible)
+                self._teams[team] = Team(team, eligible)
             case Frozen(team, freeze, references):
-                freezes.append(RecordedFreeze(team, freeze, references, entry.time))
+                self._freezes.append(RecordedFreeze(self._teams[team].name, freeze, references, entry.time))
             case Accepted(team, track, phase, sha256, freeze):
-                submissions[entry.number] = Submission(entry.number, team, track, phase, entry.time, sha256, freeze)
+                self._submissions[entry.number] = Submission(
+                    entry.number, self._teams[team].name, track, phase, entry.time, sha256, freeze
+                )
             case Scored(number, score, hidden):
-                submissions[number] = replace(submissions[number], score=score, hidden=hidden)
+                self._submissions[number] = replace(self._submissions[number], score=score, hidden=hidden)
             case Disqualified(team, None, reason):
-                teams[team] = replace(teams[team], disqualified=reason)
+                self._teams[team] = replace(self._teams[team], disqualified=reason)
             case Disqualified(_, int(number), reason):
-                submissions[number] = replace(submissions[number], disqualified=reason)
+                self._submissions[number] = replace(self._submissions[number], disqualified=reason)
             case Refused():
-                refusals.append(entry.event)
-    return Standing(opened, teams, tuple(freezes), submissions, tuple(refusals), given_times)
+                self._refusals.append(entry.event)
+
+    def standing(self) -> Standing:
+        return Standing(
+            self._opened,
+            self._teams,
+            tuple(self._freezes),
+            self._submissions,
+            tuple(self._refusals),
+            self._given_times,
+        )

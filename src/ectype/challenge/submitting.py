@@ -27,8 +27,9 @@ from ectype.challenge.settings import PhaseNumber, as_utc_text
 from ectype.challenge.standing import Submission, standing_of
 from ectype.challenge.tracks import track_of
 from ectype.challenge.validation import validate_submission
+from ectype.descriptors.extraction import OnProgress
 from ectype.errors import ChallengeError, SubmissionError
-from ectype.evaluation import GroundTruth
+from ectype.evaluation import Evaluation, GroundTruth
 from ectype.storage import replacing
 
 
@@ -63,7 +64,9 @@ class Receipt:
         }
 
 
-def submit(host: Host, path: Path, team: str, freeze: str | None = None) -> Receipt:
+def submit(
+    host: Host, path: Path, team: str, freeze: str | None = None, on_progress: OnProgress | None = None
+) -> Receipt:
     """Take a team's submission.
 
     Parameters
@@ -74,6 +77,8 @@ def submit(host: Host, path: Path, team: str, freeze: str | None = None) -> Rece
     team : str
     freeze : str, optional
         Digest of the freeze of the entry that made it; needed in phase 2.
+    on_progress : callable, optional
+        Called for descriptors, with the hundredths of the scoring that are finished since the last call.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def submit(host: Host, path: Path, team: str, freeze: str | None = None) -> Rece
             attempt = _checked(host, attempt, kept, host.manifest(phase))
         with _allowed(host, attempt) as (writing, phase):
             number = writing.append(Accepted(team, attempt.track, phase, attempt.sha256, freeze)).number
-    _score(host, number)
+    _score(host, number, on_progress)
     return _receipt(host, number)
 
 
@@ -143,22 +148,33 @@ def _checked(host: Host, attempt: Attempt, kept: Path, manifest: Manifest) -> At
     return replace(attempt, references=reference_digest(kept)) if attempt.track == "descriptor" else attempt
 
 
-def _score(host: Host, number: int) -> None:
+def _score(host: Host, number: int, on_progress: OnProgress | None) -> None:
     submission = host.standing().submissions[number]
     file, truth = submission_file(host.folder, submission.sha256), host.truth(submission.phase)
+    parts: tuple[GroundTruth, ...] = (truth,)
     if submission.phase == 1:
-        public, hidden = split_labels(truth, host.settings.public_share, host.settings.salt)
-        scored = Scored(number, _score_on(file, public), _score_on(file, hidden))
-    else:
-        scored = Scored(number, _score_on(file, truth), None)
+        parts = split_labels(truth, host.settings.public_share, host.settings.salt)
+    share = None if on_progress is None else _Share(on_progress, len(parts))
+    score, *hidden = (_figures(score_submission(file, part, on_progress=share)) for part in parts)
     with host.ledger.writing() as writing:
         if standing_of(writing.entries).submissions[number].score is None:  # else another process was quicker
-            writing.append(scored)
+            writing.append(Scored(number, score, hidden[0] if hidden else None))
 
 
-def _score_on(file: Path, truth: GroundTruth) -> Score:
-    found = score_submission(file, truth)
+def _figures(found: Evaluation) -> Score:
     return Score(found.micro_average_precision, found.recall_at_p90)
+
+
+class _Share:
+    """Turns the progress of one of several parts into that of the whole."""
+
+    def __init__(self, on_progress: OnProgress, parts: int) -> None:
+        self._on_progress, self._parts, self._done = on_progress, parts, 0
+
+    def __call__(self, count: int) -> None:
+        before = self._done // self._parts
+        self._done += count
+        self._on_progress(self._done // self._parts - before)
 
 
 def _receipt(host: Host, number: int) -> Receipt:

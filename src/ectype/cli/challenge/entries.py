@@ -21,7 +21,7 @@ from ectype.challenge.submitting import Receipt
 from ectype.challenge.submitting import submit as submit_file
 from ectype.cli import options
 from ectype.cli.challenge.hosting import challenge_argument, host_of, now_option
-from ectype.cli.output import DONE, INVALID_DATA, print_figures, print_json
+from ectype.cli.output import DONE, INVALID_DATA, print_figures, print_json, progress
 from ectype.errors import UsageError
 from ectype.storage import check_folder_of
 
@@ -55,7 +55,9 @@ def freeze(
     now: datetime | None,
     as_json: bool,
 ) -> int:
-    """Freeze an entry: take digests of its code, weights, environment and reference descriptors.
+    """Freeze an entry, by digests, so that it can be told from any other.
+
+    They are of its code, its weights, the file that pins its environment, and its reference descriptors.
 
     \b
     A team freezes its entry:
@@ -135,8 +137,8 @@ def submit(folder: str, submission: str, team: str, frozen: str | None, now: dat
     over. A submission that is refused does not count. If this is interrupted after the submission was counted, the same
     command completes it.
     """
-    with host_of(folder, now) as host:
-        receipt = submit_file(host, Path(submission), team, frozen)
+    with host_of(folder, now) as host, progress("scoring, in hundredths", 100) as on_progress:
+        receipt = submit_file(host, Path(submission), team, frozen, on_progress)
     if as_json:
         print_json(receipt.to_dict())
     else:

@@ -58,7 +58,7 @@ def host_of(folder: str, now: datetime | None) -> Host:
 @now_option
 @options.json_option
 def create(folder: str, name: str | None, data: str, now: datetime | None, as_json: bool) -> int:
-    """Make the folder CHALLENGE with settings to look through, in challenge.toml.
+    """Make the folder CHALLENGE with its settings, challenge.toml.
 
     Phase 1 begins tomorrow and lasts 90 days, entries are frozen within the 5 days after it, and phase 2 is 48 hours
     long. Change what you like, then open the challenge.
@@ -76,10 +76,11 @@ def create(folder: str, name: str | None, data: str, now: datetime | None, as_js
 @now_option
 @options.json_option
 def open_(folder: str, now: datetime | None, as_json: bool) -> int:
-    """Check everything a challenge needs, and open it: from now on settings and data must not change.
+    """Check everything a challenge needs, and open it.
 
-    All problems are told at once. The labels that are public go to public_ground_truth.csv. Publish the head of the
-    ledger that is printed: with it, anyone can check later that nothing recorded before was changed.
+    All problems are told at once. From the opening on, settings and data must not change. The labels that are public
+    go to public_ground_truth.csv. Publish the head of the ledger that is printed: with it, anyone can check later that
+    nothing recorded before was changed.
     """
     head = open_challenge(Path(folder), clock_at(now), time_given=now is not None)
     labels = Path(folder) / PUBLIC_LABELS_FILE
@@ -112,7 +113,7 @@ def register(folder: str, team: str, not_eligible: bool, now: datetime | None, a
 @now_option
 @options.json_option
 def status(folder: str, now: datetime | None, as_json: bool) -> int:
-    """Tell where a challenge stands, what comes next, and what each team may still submit."""
+    """Tell where a challenge stands, what comes next, and what teams may still submit."""
     with host_of(folder, now) as host:
         found = status_of(host.settings, host.standing(), host.ledger.now())
     if as_json:

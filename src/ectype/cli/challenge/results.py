@@ -36,7 +36,7 @@ phase_option = click.option(
 @now_option
 @options.json_option
 def leaderboard(folder: str, phase: str | None, now: datetime | None, as_json: bool) -> int:
-    """Show the boards: in phase 1 the public scores, after phase 2 the final ones with prizes.
+    """Show the boards: public scores in phase 1, final ones with prizes after phase 2.
 
     A team's best submission counts, by micro-average precision; of equal ones, the earlier is first.
     """
@@ -108,10 +108,11 @@ def disqualify(folder: str, team: str, submission: int | None, reason: str, now:
 @click.option("--head", metavar="DIGEST", help="A head of the ledger that was published: it must still be in it.")
 @options.json_option
 def verify(folder: str, head: str | None, as_json: bool) -> int:
-    """Check that nothing recorded was changed: the ledger's chain, settings, data, submissions and freezes.
+    """Check that nothing was changed since it was recorded.
 
-    Exit code 3 if something was. A ledger whose last events were cut off, or that was written anew as a whole, shows
-    only against a head that was published before: name it with --head.
+    The ledger's chain must be whole, and settings, data, submissions and freezes must be the recorded ones. Exit code 3
+    if something was changed. A ledger whose last events were cut off, or that was written anew as a whole, shows only
+    against a head that was published before: name it with --head.
     """
     found = verify_challenge(Path(folder), head)
     if as_json:
