@@ -15,7 +15,7 @@ from ectype.challenge.releases.listing import LISTING, MOST_BYTES_OF_A_LISTING, 
 from ectype.challenge.releases.parallel import OnProgress
 from ectype.challenge.releases.places import BLOCK, ConnectionLostError, Place
 from ectype.errors import DownloadError
-from ectype.storage import flush_to_disk, storage_error
+from ectype.storage import storage_error
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -143,7 +143,8 @@ class Download:
             except OSError as error:
                 raise storage_error(self._part, error) from error
             if digest == self._file.sha256:
-                return self._finish()
+                os.replace(self._part, self._path)
+                return
             # A part that was there before may have been of another file; what has come in one piece can't.
             self._part.unlink()
             wrong += 1
@@ -191,10 +192,3 @@ class Download:
     def _count(self, done: int) -> None:
         self._tick(max(0, done - self._most))
         self._most = max(self._most, done)
-
-    def _finish(self) -> None:
-        try:
-            flush_to_disk(self._part)
-            os.replace(self._part, self._path)
-        except OSError as error:
-            raise storage_error(self._path, error) from error

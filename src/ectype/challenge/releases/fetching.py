@@ -15,7 +15,7 @@ from ectype.challenge.releases.parallel import OnProgress, in_parallel
 from ectype.challenge.releases.places import Place
 from ectype.challenge.releases.shards import read_end, shard_bytes
 from ectype.errors import ChallengeError, UsageError
-from ectype.storage import replacing
+from ectype.storage import flush_to_disk, replacing
 
 _MOST_BYTES_OF_A_MANIFEST = 2 << 30
 
@@ -116,7 +116,9 @@ class _Transfer:
         content = self._release.to_json()
         if listing.exists() and listing.read_bytes() != content:
             raise ChallengeError(f"{self._root}: holds another release; choose another folder")
-        needed = [file for file in self._release.files if not self._stands(file, self._root / file.name)]
+        # A piece got its name, which has a digest in it, after it had been checked.
+        trusts = not self._options.check
+        needed = [file for file in self._release.files if not _stands(file, self._root / file.name, trusts=trusts)]
         check_room(self._root, sum(file.bytes for file in needed))
         self._skip(self._release.size - sum(file.bytes for file in needed), on_progress)
         in_parallel(self._piece, needed, self._options.workers, on_progress)
@@ -126,7 +128,9 @@ class _Transfer:
         return FetchReport(len(needed), 0)
 
     def _piece(self, file: ReleaseFile, tick: OnProgress) -> None:
-        self._arrivals.put(self._download(file, tick), self._root / file.name)
+        path = self._download(file, tick)
+        flush_to_disk(path)
+        self._arrivals.put(path, self._root / file.name)
 
     def open(self, on_progress: OnProgress | None) -> FetchReport:
         manifest, target = self._manifest(on_progress), self._root / self._release.manifest.path
@@ -152,7 +156,7 @@ class _Transfer:
         file = self._release.manifest
         if file.bytes > _MOST_BYTES_OF_A_MANIFEST:
             raise ChallengeError(f"{file.name}: a manifest of {file.bytes:,} bytes is too large to be read")
-        if self._stands(file, self._root / file.path):
+        if _stands(file, self._root / file.path):
             self._skip(file.bytes, on_progress)
             return self._root / file.path
         return self._download(file, on_progress or (lambda count: None))
@@ -171,7 +175,7 @@ class _Transfer:
 
     def _is_missing(self, file: ReleaseFile) -> bool:
         path = self._root / file.path
-        if path.exists() and not self._stands(file, path):
+        if path.exists() and not _stands(file, path):
             raise ChallengeError(f"{path}: is there with another content than in the release; move it away")
         return not path.exists()
 
@@ -190,17 +194,11 @@ class _Transfer:
 
     def _download(self, file: ReleaseFile, tick: OnProgress) -> Path:
         path = self._arrivals.folder / file.name
-        if self._stands(file, path):
+        if _stands(file, path):
             tick(file.bytes)
         else:
             Download(self._place, file, path, tick, self._options.manners).run()
         return path
-
-    def _stands(self, file: ReleaseFile, path: Path) -> bool:
-        if not path.is_file() or path.stat().st_size != file.bytes:
-            return False
-        # A name with a digest was given after a check; others may be anybody's.
-        return (path.name == file.name and not self._options.check) or digest_of(path) == file.sha256
 
     def _size_of_largest(self, shards: Sequence[_Shard]) -> int:
         return sum(sorted(shard.file.bytes for shard in shards)[-self._options.workers :])
@@ -209,6 +207,12 @@ class _Transfer:
     def _skip(size: int, on_progress: OnProgress | None) -> None:
         if on_progress is not None and size:
             on_progress(size)
+
+
+def _stands(file: ReleaseFile, path: Path, *, trusts: bool = False) -> bool:
+    if not path.is_file() or path.stat().st_size != file.bytes:
+        return False
+    return trusts or digest_of(path) == file.sha256
 
 
 def _shard(file: ReleaseFile, entries: Iterator[ManifestEntry]) -> _Shard:

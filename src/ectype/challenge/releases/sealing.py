@@ -181,7 +181,9 @@ def _chunks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     for block in blocks:
         held += block
         while len(held) >= CHUNK:
-            yield bytes(held[:CHUNK])
+            with memoryview(held) as view:
+                chunk = bytes(view[:CHUNK])
+            yield chunk
             del held[:CHUNK]
     if held:
         yield bytes(held)

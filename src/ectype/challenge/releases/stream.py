@@ -212,7 +212,7 @@ class _Cipher:
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-        derived = HKDF(SHA256(), 32 + 7, salt, _INFO).derive(key.secret)
+        derived: bytes = HKDF(SHA256(), 32 + 7, salt, _INFO).derive(key.secret)
         self._aes, self._prefix, self._data = AESGCM(derived[:32]), derived[32:], number.to_bytes()
 
     def encrypt(self, chunk: bytes, number: int, *, last: bool) -> bytes:
