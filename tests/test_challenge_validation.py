@@ -150,7 +150,7 @@ def test_rows_beyond_the_limit_are_counted_and_not_kept(tmp_path, monkeypatch):
     tracemalloc.stop()
     assert report.counts["too-many-rows"] == 1
     assert report.problems[-1].place == "line 1002"
-    assert "10 lines follow" in report.problems[-1].message
+    assert "11 from here on" in report.problems[-1].message
     assert peak < 2**23
 
 

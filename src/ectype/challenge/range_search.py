@@ -5,9 +5,9 @@ as there are queries. It finds them with a radius that shrinks while it searches
 ``range_search_max_results``); which pairs it keeps among those that tie at the cut is left to chance. Here the order is
 complete: by score, then row of the query, then row of the reference; the best pairs of that order are kept.
 
-Blocks of float32 matrix products leave out what is surely too far: each is compared with a bound that allows for the
-rounding of the products. What remains is scored pair by pair, the squares of the differences summed in float64, so that
-no figure depends on the size of the blocks or the order in which they are finished.
+Matrix products of blocks leave out what is surely too far (see `ectype.challenge.near_pairs`). What remains is scored
+pair by pair, the squares of the differences summed in float64, so that no figure depends on the size of the blocks or
+the order in which they are finished.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from ectype.challenge.near_pairs import Extended, Product
 from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores
 
 QUERIES_A_BLOCK = 512
 _PAIRS_A_PIECE = 2**18
 _PAIRS_SCORED_AT_ONCE = 2048
+_CROWD = 1 / 64
+"""Share of near pairs from which it is cheaper to multiply again in float64 than to score them all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,18 +51,13 @@ class RankedPairs:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def at(self, places: NDArray[np.integer] | NDArray[np.bool_]) -> RankedPairs:
+        """Some of the pairs."""
+        return RankedPairs(self.query_rows[places], self.reference_rows[places], self.scores[places])
+
     def best(self, wanted: int) -> RankedPairs:
         """The first `wanted` of the complete order."""
-        order = np.lexsort((self.reference_rows, self.query_rows, -self.scores))[:wanted]
-        return RankedPairs(self.query_rows[order], self.reference_rows[order], self.scores[order])
-
-    def and_those(self, other: RankedPairs) -> RankedPairs:
-        """Both, not yet ordered."""
-        return RankedPairs(
-            np.concatenate([self.query_rows, other.query_rows]),
-            np.concatenate([self.reference_rows, other.reference_rows]),
-            np.concatenate([self.scores, other.scores]),
-        )
+        return self.at(np.lexsort((self.reference_rows, self.query_rows, -self.scores))[:wanted])
 
 
 _NOTHING = RankedPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
@@ -92,19 +91,18 @@ def best_pairs(
     RankedPairs
         Ordered by score, query row, reference row. Rows of references are counted over all blocks.
     """
-    kept = _Kept(wanted)
-    search = _Search(queries, kept)
-    starts = range(0, len(queries), queries_a_block)
+    search = _Search(queries, wanted)
+    parts = [slice(start, start + queries_a_block) for start in range(0, len(queries), queries_a_block)]
     first = 0
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(available_cores()) as pool:
         for vectors in reference_blocks:
-            block = _ReferenceBlock.of(first, vectors)
-            for _ in pool.map(lambda start, b=block: search.look_at(slice(start, start + queries_a_block), b), starts):
-                pass
+            block = _ReferenceBlock(first, vectors)
+            for task in [pool.submit(search.look_at, part, block) for part in parts]:
+                task.result()
             first += len(vectors)
             if on_progress is not None:
                 on_progress(len(vectors))
-    return kept.finish()
+    return search.kept.finish()
 
 
 class _Kept:
@@ -124,69 +122,71 @@ class _Kept:
             if sum(map(len, self._waiting)) > max(self._wanted, _PAIRS_A_PIECE):
                 self._sort_out()
 
+    def may_enter(self, query_rows: NDArray[np.int64], reference_rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which pairs have a place in the order, by their rows: all, unless distances of 0 fill it up already."""
+        with self._lock:
+            if self.least < 0 or not len(self._pairs):
+                return np.ones(len(query_rows), np.bool_)
+            query, reference = self._pairs.query_rows[-1], self._pairs.reference_rows[-1]
+        before = (query_rows < query) | ((query_rows == query) & (reference_rows < reference))
+        return np.asarray(before, np.bool_)
+
     def finish(self) -> RankedPairs:
         self._sort_out()
         return self._pairs
 
     def _sort_out(self) -> None:
-        everything = self._pairs
-        for pairs in self._waiting:
-            everything = everything.and_those(pairs)
+        columns = zip(*((p.query_rows, p.reference_rows, p.scores) for p in (self._pairs, *self._waiting)), strict=True)
+        self._pairs = RankedPairs(*map(np.concatenate, columns)).best(self._wanted)
         self._waiting.clear()
-        self._pairs = everything.best(self._wanted)
         if self._wanted and len(self._pairs) == self._wanted:
             self.least = float(self._pairs.scores[-1])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _ReferenceBlock:
-    """References (n, d) from row `first` on; `extended` (n, d + 1) has minus half the squared length, a little less."""
+    """References (n, d) from row `first` on."""
 
-    first: int
-    vectors: NDArray[np.float32]
-    extended: NDArray[np.float32]
+    def __init__(self, first: int, vectors: NDArray[np.float32]) -> None:
+        self.first, self.vectors = first, vectors
+        self.narrow = Extended.of(vectors, "reference", np.float32)
 
-    @classmethod
-    def of(cls, first: int, vectors: NDArray[np.float32]) -> _ReferenceBlock:
-        return cls(first, vectors, np.column_stack([vectors, -_half_squared_lengths(vectors).astype(np.float32)]))
+    @cached_property
+    def wide(self) -> Extended:
+        return Extended.of(self.vectors, "reference", np.float64)
 
 
 class _Search:
-    def __init__(self, queries: NDArray[np.float32], kept: _Kept) -> None:
-        self._queries, self._kept = queries, kept
-        self._extended = np.column_stack([queries, np.ones(len(queries), np.float32)])
-        self._half_lengths = _half_squared_lengths(queries)
+    def __init__(self, queries: NDArray[np.float32], wanted: int) -> None:
+        self.kept = _Kept(wanted)
+        self._queries = queries
+        self._narrow = Extended.of(queries, "query", np.float32)
+
+    @cached_property
+    def _wide(self) -> Extended:
+        return Extended.of(self._queries, "query", np.float64)
 
     def look_at(self, rows: slice, block: _ReferenceBlock) -> None:
         """Offer the pairs of some queries with a block of references that may be among the best."""
-        # -|q - r|² >= least  is  q·r - |r|²/2 >= (least + |q|²)/2
-        products = self._extended[rows] @ block.extended.T
-        near = np.flatnonzero(products >= self._bounds(rows)[:, None])
-        for start in range(0, len(near), _PAIRS_A_PIECE):
-            piece = near[start : start + _PAIRS_A_PIECE]
-            query_rows, positions = np.divmod(piece, len(block.vectors))
-            if start:  # the bounds may have risen by what this very block has offered
-                is_near = products.ravel()[piece] >= self._bounds(rows)[query_rows]
-                query_rows, positions = query_rows[is_near], positions[is_near]
-            query_rows += rows.start
-            scores = exact_scores(self._queries, block.vectors, query_rows, positions)
-            good = scores >= self._kept.least
-            self._kept.offer(RankedPairs(query_rows[good], positions[good] + block.first, scores[good]))
+        least = self.kept.least
+        product = Product(self._narrow, rows, block.narrow)
+        near = product.near(least)
+        if least > -np.inf and len(near) > _CROWD * product.size:
+            product = Product(self._wide, rows, block.wide)
+            near = product.near(least)
+        while len(near):
+            piece, near = near[:_PAIRS_A_PIECE], near[_PAIRS_A_PIECE:]
+            self._offer(*np.divmod(piece, len(block.vectors)), rows.start, block)
+            if self.kept.least > least:
+                least = self.kept.least
+                near = product.still_near(near, least)
 
-    def _bounds(self, rows: slice) -> NDArray[np.float32]:
-        """What the product of each query must reach, rounded down."""
-        bounds = (self._kept.least / 2 + self._half_lengths[rows]).astype(np.float32)
-        return np.asarray(np.nextafter(bounds, np.float32(-np.inf)) - np.finfo(np.float32).tiny, np.float32)
-
-
-def _half_squared_lengths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Less as much as rounding may take from a float32 product: (d + 1) / 2²⁴ of both squared lengths, twice over.
-
-    (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1.)
-    """
-    slack = 4 * (vectors.shape[1] + 8) / 2**24
-    squared = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    return np.asarray(squared / 2 * (1 - slack), np.float64)
+    def _offer(
+        self, places: NDArray[np.int64], positions: NDArray[np.int64], first: int, block: _ReferenceBlock
+    ) -> None:
+        entering = self.kept.may_enter(places + first, positions + block.first)
+        query_rows, positions = places[entering] + first, positions[entering]
+        scores = exact_scores(self._queries, block.vectors, query_rows, positions)
+        self.kept.offer(RankedPairs(query_rows, positions + block.first, scores).at(scores >= self.kept.least))
 
 
 def exact_scores(

@@ -91,7 +91,7 @@ class Inspector:
         with suppress(BrokenPipeError):
             requests.write(request)
             requests.flush()
-            if not select.select([answers], [], [], seconds)[0]:
+            if not _comes(answers, seconds):
                 self.close()
                 return f"could not be read within {seconds:.0f} seconds"
             answer = answers.readline()
@@ -99,6 +99,13 @@ class Inspector:
             return answer
         self.close()
         return "made the HDF5 library crash"
+
+
+def _comes(answers: IO[bytes], seconds: float) -> bool:
+    """Whether there is something to read in time, be it the end."""
+    poll = select.poll()
+    poll.register(answers, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
 
 
 def _start(memory: int) -> subprocess.Popen[bytes]:

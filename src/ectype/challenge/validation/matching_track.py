@@ -23,7 +23,7 @@ _BYTES_A_BLOCK = 2**20
 def check_matching(path: str | Path, manifest: Manifest | None) -> Findings:
     """Find everything that is wrong with a Matching Track submission.
 
-    Memory is bounded whatever the file holds: at most 500,001 rows are looked at, and the lines after them counted.
+    Memory is bounded whatever the file holds: 500,000 lines are looked at, and those after them counted.
 
     Parameters
     ----------
@@ -61,37 +61,32 @@ class _RowCheck:
         text = header.decode("utf-8-sig", errors="replace")
         if _fields(text) != _HEADER:
             self._findings.add("wrong-header", "line 1", f"is not the header but {shown(text.strip())}")
-        rows = 0
         for number, line in lines:
-            rows += self._check_line(number, line)
-            if rows > MOST_ROWS:
-                left = _count_lines(file)
-                message = f"more than {MOST_ROWS:,} rows; {left:,} lines follow that were not looked at"
+            if number > MOST_ROWS + 1:
+                left = 1 + _count_lines(file)
+                message = f"more than {MOST_ROWS:,} lines after the header: {left:,} from here on were not looked at"
                 self._findings.add("too-many-rows", f"line {number}", message)
                 return
+            self._check_line(number, line)
 
-    def _check_line(self, number: int, line: bytes) -> bool:
-        """Note what is wrong with a line; whether it counts as a row."""
+    def _check_line(self, number: int, line: bytes) -> None:
         place = f"line {number}"
         if len(line) > LONGEST_LINE:
             self._findings.add("overlong-line", place, f"longer than {LONGEST_LINE} bytes")
-            return True
+            return
         if b"\0" in line:
             self._findings.add("nul-byte", place, "holds a byte of zero")
-            return True
+            return
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             self._findings.add("not-utf8", place, f"not UTF-8 from byte {error.start} on")
-            return True
-        if not text.strip():
-            return False
+            return
         fields = _fields(text)
-        if fields is None:
-            self._findings.add("malformed-row", place, f"must be {','.join(_HEADER)}, not {shown(text.strip())}")
-        else:
+        if fields is not None:
             self._check_row(number, *fields)
-        return True
+        elif text.strip():  # an empty line is none
+            self._findings.add("malformed-row", place, f"must be {','.join(_HEADER)}, not {shown(text.strip())}")
 
     def _check_row(self, number: int, query: str, reference: str, score: str) -> None:
         place = f"line {number}"

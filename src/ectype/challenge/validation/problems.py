@@ -136,11 +136,11 @@ class Findings:
         self.problems: list[Problem] = []
         self.counts: Counter[str] = Counter()
 
-    def add(self, code: str, place: str, message: str, count: int = 1) -> None:
-        """Note a problem, or `count` of them that need only one mention."""
+    def add(self, code: str, place: str, message: str) -> None:
+        """Note a problem."""
         if self.counts[code] < SHOWN_A_CODE:
             self.problems.append(Problem(code, place, message, CODES[code]))
-        self.counts[code] += count
+        self.counts[code] += 1
 
     def report(self, track: Track) -> ValidationReport:
         return ValidationReport(track, tuple(self.problems), dict(self.counts))
