@@ -49,14 +49,15 @@ def test_files_that_are_named_are_published_too(data: Path, tmp_path: Path) -> N
     assert (tmp_path / "place" / extra.name).read_bytes() == (data / "ground_truth.csv").read_bytes()
 
 
+@pytest.mark.parametrize("content", ["labels", ""])
 @pytest.mark.parametrize("path", ["labels/öffentlich (1).csv", "--x", "a" * 200 + ".csv", "a.b c"])
-def test_files_of_any_name_can_be_published(data: Path, tmp_path: Path, path: str) -> None:
+def test_files_of_any_name_can_be_published(data: Path, tmp_path: Path, path: str, content: str) -> None:
     (data / path).parent.mkdir(exist_ok=True)
-    (data / path).write_text("labels")
+    (data / path).write_text(content)
     publish_to(tmp_path / "place", data, include=(path,))
     with open_place(str(tmp_path / "place")) as place:
         fetch(place, read_release(place), tmp_path / "root")
-    assert (tmp_path / "root" / path).read_text() == "labels"
+    assert (tmp_path / "root" / path).read_text() == content
 
 
 def test_the_order_of_roles_and_their_repetition_change_nothing(data: Path, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ class Download:
         start = self._part.stat().st_size if self._part.exists() else 0
         if start > self._file.bytes:
             start = 0
-        if start == self._file.bytes:
+        if start and start == self._file.bytes:
             return self._digest(start).hexdigest()
         stream = self._place.read(self._file.name, start)
         with closing(stream.blocks) as blocks:
