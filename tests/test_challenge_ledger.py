@@ -313,6 +313,15 @@ def test_nothing_to_verify(tmp_path: Path) -> None:
     assert verify_challenge(tmp_path).problems == ("the challenge was never opened",)
 
 
+def test_events_that_name_what_is_not_there_are_told(folder: Path) -> None:
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        for event in (Scored(99, Score(1.0, 1.0), None), Registered("green", True)):
+            with ledger.writing() as writing:
+                writing.append(event)
+    (problem,) = verify_challenge(folder).problems
+    assert problem == f"row {ROWS + 1} of the ledger names 99, which no row before it brought in; it was made up"
+
+
 def test_a_ledger_that_was_tampered_with_takes_nothing_more(folder: Path) -> None:
     tamper(folder, "UPDATE events SET time_given = 1 WHERE number = 2")
     with Ledger(folder / "ledger.sqlite") as ledger, pytest.raises(ChallengeError, match="row 2 of the ledger"):

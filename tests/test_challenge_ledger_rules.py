@@ -41,7 +41,7 @@ from ectype.challenge.verifying import verify_challenge
 from ectype.errors import ChallengeError, EctypeError, SubmissionError, UsageError
 from test_challenge_freeze import frozen
 
-MANY = 12
+MANY = 8
 
 
 class Ground:
@@ -263,6 +263,12 @@ def test_names_of_teams_and_disqualifications(ground: Ground) -> None:
             disqualify(host, *arguments)
 
 
+def test_the_progress_of_scoring_is_told_in_hundredths(ground: Ground) -> None:
+    told: list[int] = []
+    submit(ground.host, write_descriptors(ground.folder / "d.h5"), "red", on_progress=told.append)
+    assert sum(told) == 100
+
+
 # Cut short
 
 
@@ -271,8 +277,8 @@ def test_scoring_that_was_cut_short_is_completed_by_the_same_file(ground: Ground
     with mock.patch.object(submitting, "score_submission", side_effect=MemoryError), pytest.raises(MemoryError):
         ground.submit(path=path)
     (cut,) = ground.host.standing().unscored
-    status = status_of(ground.host.settings, ground.host.standing(), ground.clock.now)
-    assert status.to_dict()["unscored"] == [cut.number]
+    status = status_of(ground.host.settings, ground.host.standing(), OVER).to_dict()
+    assert status["unscored"] == [cut.number] and status["next"] is None and status["teams"][0]["left"] == {}
     ground.clock.now = FREEZING + HOUR  # it counted in time
     receipt = ground.submit(path=path)
     assert receipt.submission.number == cut.number and receipt.submission.time == PHASE1

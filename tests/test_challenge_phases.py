@@ -263,10 +263,12 @@ def test_changes_after_the_opening_are_refused_with_what_changed(tmp_path: Path)
     (tmp_path / "challenge.toml").write_text(text.replace("submissions_a_day = 2\n", ""))
     truth = tmp_path / "data" / "phase2" / "ground_truth.csv"
     truth.write_text(truth.read_text().replace("P00,R00", "P00,R01"))
+    (tmp_path / "data" / "manifest.csv").unlink()
     with pytest.raises(ChallengeError) as raised:
         Host(tmp_path, SetClock())
     message = str(raised.value)
-    assert "3 problems" in message
+    assert "4 problems" in message
+    assert "phase1.manifest: " in message and "there is no such file" in message
     assert "freeze.deadline: was 2021-06-14T00:00:00Z, and is 2021-06-15T00:00:00Z" in message
     assert "phase1.submissions_a_day: was 2, and is left open" in message
     assert "phase2.ground_truth: " in message and "has other content" in message

@@ -103,7 +103,8 @@ def freeze_entry(team: str, parts: EntryParts) -> Freeze:
     changed = uncommitted(parts.code)
     if changed:
         raise ChallengeError(
-            f"{parts.code}: {_some(changed)} differ from the last commit; commit or remove the changes, then freeze"
+            f"{parts.code}: {_some(changed)} differ from the last commit; commit or remove the changes, then freeze "
+            "(of files that git converts, such as those of LFS, freeze a copy without .git)"
         )
     return _digests(team, parts)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +16,7 @@ from ectype.errors import ChallengeError, InvalidDataError
 from ectype.evaluation import GroundTruth, read_ground_truth
 
 PUBLIC_LABELS_FILE = "public_ground_truth.csv"
-DATA_SETTINGS = ("phase1.manifest", "phase1.ground_truth", "phase2.manifest", "phase2.ground_truth")
+_DATA_SETTINGS = ("phase1.manifest", "phase1.ground_truth", "phase2.manifest", "phase2.ground_truth")
 
 Content = TypeVar("Content")
 
@@ -65,37 +64,27 @@ def open_challenge(folder: Path, clock: Clock = read_clock, *, time_given: bool 
             )
         public, _ = split_labels(data.truths[1], settings.public_share, settings.salt)
         write_ground_truth(folder / PUBLIC_LABELS_FILE, public)
-        writing.append(Opened(settings.to_dict(), data_digests(folder, settings)))
+        values = settings.values()
+        digests = {name: sha256_of_file(folder / str(values[name])) for name in _DATA_SETTINGS}
+        writing.append(Opened(settings.to_dict(), digests))
         return writing.head
-
-
-def data_digests(folder: Path, settings: Settings) -> dict[str, str]:
-    """SHA-256 of manifests and ground truths, by the names of their settings.
-
-    Raises
-    ------
-    ChallengeError
-        A file is missing or can't be read.
-    """
-    values = settings.values()
-    return {name: sha256_of_file(folder / str(values[name])) for name in DATA_SETTINGS}
 
 
 def changes_since(opened: Opened, folder: Path, settings: Settings) -> list[str]:
     """What has changed in settings and data since the opening: a sentence each."""
-    # As JSON, in which they were recorded: a list there may be a tuple here.
-    now, then = json.loads(json.dumps(settings.to_dict())), opened.settings
+    now, then = settings.to_dict(), opened.settings
     changes = [
         f"{name}: was {then.get(name, 'left open')}, and is {now.get(name, 'left open')}"
         for name in sorted(now.keys() | then.keys())
         if now.get(name) != then.get(name)
     ]
-    files = data_digests(folder, settings)
-    changes += [
-        f"{name}: {folder / str(settings.values()[name])} has other content"
-        for name in DATA_SETTINGS
-        if files[name] != opened.files.get(name)
-    ]
+    for name in _DATA_SETTINGS:
+        file = folder / str(settings.values()[name])
+        try:
+            if sha256_of_file(file) != opened.files.get(name):
+                changes.append(f"{name}: {file} has other content")
+        except ChallengeError as error:
+            changes.append(f"{name}: {error}")
     return changes
 
 

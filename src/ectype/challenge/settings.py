@@ -6,7 +6,7 @@ import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -178,7 +178,8 @@ def settings_problems(values: Mapping[str, object]) -> list[str]:
         if name in values and rule.holds(values[name]):
             right[name] = values[name]
         elif name in values:
-            problems.append(f"{name}: must be {rule.expected}, not {_shown(values[name])}")
+            value = values[name]
+            problems.append(f"{name}: must be {rule.expected}, not {value if isinstance(value, date) else repr(value)}")
         elif rule.default is ...:
             problems.append(f"{name}: is missing; it must be {rule.expected}")
     problems += _out_of_order(right)
@@ -197,10 +198,6 @@ def _out_of_order(values: Mapping[str, Any]) -> list[str]:
         if second < first or (second == first and later.endswith(".closes")):
             problems.append(f"{later}: must come after {earlier}, {as_utc_text(first)}, but is {as_utc_text(second)}")
     return problems
-
-
-def _shown(value: object) -> str:
-    return f"{value}, which has none" if isinstance(value, datetime) else repr(value)
 
 
 class SettingsFile:

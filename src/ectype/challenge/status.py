@@ -21,8 +21,8 @@ class TeamStatus:
     team : Team
     left : mapping of track to Allowance
         In the open phase, or the next one; empty when there is none.
-    submissions : int
-        Accepted in both phases.
+    submissions, refused : int
+        Accepted in both phases, and refused.
     freezes : tuple of str
         Digests.
     """
@@ -30,6 +30,7 @@ class TeamStatus:
     team: Team
     left: Mapping[Track, Allowance]
     submissions: int
+    refused: int
     freezes: tuple[str, ...]
 
 
@@ -75,6 +76,7 @@ class Status:
                     "eligible": one.team.eligible,
                     "disqualified": one.team.disqualified,
                     "submissions": one.submissions,
+                    "refused": one.refused,
                     "left": {track: asdict(left) for track, left in one.left.items()},
                     "freezes": list(one.freezes),
                 }
@@ -119,5 +121,6 @@ def _team_status(
         team,
         left,
         sum(one.team == team.name for one in standing.submissions.values()),
+        sum(refusal.team == team.name for refusal in standing.refusals),
         tuple(one.digest for one in standing.freezes if one.team == team.name),
     )

@@ -135,13 +135,21 @@ def _print_status(found: Status) -> None:
     print_figures(found.challenge, figures)
     tracks = next(iter(found.teams)).left.keys() if found.teams else ()
     print_rows(
-        ("team", *(f"left in phase {found.phase}, {track} track" for track in tracks), "submitted", "freezes", ""),
+        (
+            "team",
+            *(f"left in phase {found.phase}, {track} track" for track in tracks),
+            "accepted",
+            "refused",
+            "freezes",
+            "",
+        ),
         [
             (
                 one.team.name,
                 *map(_left, one.left.values()),
                 str(one.submissions),
-                " ".join(digest[:12] for digest in one.freezes),
+                str(one.refused),
+                "\n".join(one.freezes),
                 _remark(one),
             )
             for one in found.teams
