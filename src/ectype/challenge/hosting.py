@@ -51,10 +51,8 @@ class Host:
             raise _not_open(self.folder)
         changes = changes_since(opened, self.folder, self.settings)
         if changes:
-            raise ChallengeError(
-                problem_list(self.folder, changes)
-                + "\nSettings and data must stay as they were at the opening; put back what was changed."
-            )
+            place = f"{self.folder}: settings and data must stay as they were at the opening; put back what was changed"
+            raise ChallengeError(problem_list(place, changes))
 
     def close(self) -> None:
         self.ledger.close()

@@ -92,7 +92,7 @@ def freeze(
     else:
         figures = {
             "freeze": digest,
-            "code": f"{len(frozen.code.files)} files, {frozen.code.digest[:12]} …",
+            "code": frozen.code.digest,
             "git tree": frozen.code.tree or "none",
             "weights": ", ".join(file.name for file in frozen.weights) or "none",
             "environment": frozen.environment.name,
