@@ -90,13 +90,15 @@ def _plot(report: AuditReport) -> bytes:
     figure = Figure(figsize=(5.2, 4.4), layout="constrained")
     axes = figure.add_subplot()
     named = set[str]()
+    anywhere = 0.0
     for result in report.results:
         if result.comparison is not None and len(result.comparison.scores):
             kind = result.probe.kind
             label = None if kind in named else kind
             named.add(kind)
+            anywhere = float(result.comparison.scores[0, 0])
             axes.plot(*result.comparison.scores.T, "o", color=_COLOURS[kind], markersize=4, alpha=0.6, label=label)
-    axes.axline((0, 0), slope=1, color="0.6", linewidth=0.8, linestyle="--")
+    axes.axline((anywhere, anywhere), slope=1, color="0.6", linewidth=0.8, linestyle="--")
     axes.set(xlabel="score among all images", ylabel="score in the probe")
     if named:
         axes.legend(loc="upper left", fontsize=8, framealpha=0.6)

@@ -110,6 +110,7 @@ def settings_for(entry: Entry, inputs: Inputs, conditions: Conditions, room: Pat
         command=entry.command_for(str(queries), str(references), str(output / SUBMISSION)),
         folder=str(code),
         environment=environment | {name: os.environ[name] for name in TAKEN_OVER if name in os.environ},
+        parent=os.getpid(),
         root=None if conditions.network else str(room / "root"),
         mounts=mounts,
         shared_memory=conditions.limits.memory_mib * _MIB,

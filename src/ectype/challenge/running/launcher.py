@@ -38,6 +38,8 @@ class Settings:
         Where the command is started, as it is seen in the sandbox.
     environment : dict
         Every variable that the command gets.
+    parent : int
+        Process id of the host's program, without which nothing is started.
     root : str or None
         An empty folder to build the file system in; None to run without namespaces.
     mounts : list of Mount
@@ -50,6 +52,7 @@ class Settings:
     command: list[str]
     folder: str
     environment: dict[str, str]
+    parent: int
     root: str | None
     mounts: list[namespaces.Mount]
     shared_memory: int
@@ -71,6 +74,8 @@ def main() -> int:
     settings, status = Settings.from_json(sys.argv[1]), int(sys.argv[2])
     os.set_inheritable(status, False)
     namespaces.signal_on_death_of_parent(signal.SIGTERM)
+    if os.getppid() != settings.parent:  # it died before
+        return _FAILED
     namespaces.adopt_orphans()  # of a guardian that was killed
     Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, the entry goes first, not the host
     try:

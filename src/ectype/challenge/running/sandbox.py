@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from ectype.challenge.running.entry import Entry, Limits
 from ectype.challenge.running.launcher import Settings
 from ectype.challenge.running.namespaces import SYSTEM_FOLDERS
 from ectype.challenge.running.processes import descendants, kill_descendants, memory_of
-from ectype.challenge.running.staging import state_of
+from ectype.challenge.running.staging import FileState, state_of
 from ectype.errors import ChallengeError, SubmissionError
 from ectype.storage import storage_error
 
@@ -81,34 +82,37 @@ def run_in_sandbox(entry: Entry, inputs: Inputs, conditions: Conditions, room: P
     StorageError
         The disk refused.
     """
+    output = room / OUTPUT_FOLDER / SUBMISSION
+    may_not_change = (entry.folder, inputs.queries, inputs.references) if conditions.network else ()
+    before = {folder: state_of(folder) for folder in may_not_change}
+    start = time.monotonic()
+    complaint, peak = _execute(entry, inputs, conditions, room)
+    seconds = time.monotonic() - start
+    complaint = complaint or _complaint_about_changes(before) or _complaint_about_output(output, conditions.limits)
+    if complaint is not None:
+        raise SubmissionError(f"{entry.folder}: {complaint}{_last_words(room)}")
+    return Outcome(output, seconds, peak)
+
+
+def _execute(entry: Entry, inputs: Inputs, conditions: Conditions, room: Path) -> tuple[str | None, int]:
+    """Run the command to its end; says what is wrong with how it ended, and the most memory that was seen."""
     try:
         room.mkdir()
         for name in ROOM_FOLDERS:
             (room / name).mkdir()
-        open_to_it = (entry.folder, inputs.queries, inputs.references) if conditions.network else ()
-        before = [state_of(folder) for folder in open_to_it]
-        start = time.monotonic()
         with open(room / "status.txt", "w+b") as status:
             process = _start(settings_for(entry, inputs, conditions, room), room, status.fileno())
             try:
                 complaint, peak = _watch(process, conditions.limits)
             finally:
                 _end(process)
-            seconds = time.monotonic() - start
             status.seek(0)
             _check_start(status.read().decode(), entry)
     except OSError as error:
         raise storage_error(room, error) from error
     if complaint is None and process.returncode != 0:
         complaint = f"it failed with exit code {process.returncode}"
-    for folder, states in zip(open_to_it, before, strict=True):
-        if complaint is None and state_of(folder) != states:
-            complaint = f"it changed files in {folder}, where it may only read"
-    output = room / OUTPUT_FOLDER / SUBMISSION
-    complaint = complaint or _complaint_about(output, conditions.limits)
-    if complaint is not None:
-        raise SubmissionError(f"{entry.folder}: {complaint}{_last_words(room)}")
-    return Outcome(output, seconds, peak)
+    return complaint, peak
 
 
 def _start(settings: Settings, room: Path, status: int) -> subprocess.Popen[bytes]:
@@ -156,10 +160,11 @@ def _check_start(status: str, entry: Entry) -> None:
     what, _, reason = status.partition(": ")
     if what == "sandbox":
         raise ChallengeError(
-            f"this machine does not let an entry be cut off from the network and the host's files ({reason}). Have it "
-            "allow user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0, "
-            "a container with seccomp=unconfined; Linux 5.12 or later), or, if you trust the entry, run it without "
-            "them by --allow-network, which is recorded"
+            f"this machine does not let an entry be cut off from the network and the host's files ({reason}). It needs "
+            "Linux 5.12 or later and user namespaces: look at sysctl user.max_user_namespaces and "
+            "kernel.apparmor_restrict_unprivileged_userns, and in a container at its options seccomp=unconfined and "
+            "systempaths=unconfined. Or, if you trust the entry, run it without them by --allow-network, which is "
+            "recorded"
         )
     if what == "command":
         raise SubmissionError(
@@ -169,7 +174,14 @@ def _check_start(status: str, entry: Entry) -> None:
         )
 
 
-def _complaint_about(output: Path, limits: Limits) -> str | None:
+def _complaint_about_changes(before: Mapping[Path, Mapping[Path, FileState]]) -> str | None:
+    for folder, states in before.items():
+        if state_of(folder) != states:
+            return f"it changed files in {folder}, where it may only read"
+    return None
+
+
+def _complaint_about_output(output: Path, limits: Limits) -> str | None:
     try:
         found = output.lstat()
     except FileNotFoundError:

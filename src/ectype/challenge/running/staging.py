@@ -99,8 +99,6 @@ def lay_out(files: Mapping[str, Path], folder: Path, *, copy: bool = False) -> N
 def _linked(source: str, target: Path) -> bool:
     try:
         os.link(source, target)
-    except FileNotFoundError:
-        raise
     except OSError:
         return False
     return True

@@ -224,7 +224,7 @@ def audit(
     entry = read_entry(folder)
     digest = _digest_of_freeze(freeze, entry, weights, environment)
     conditions = Conditions(replace(entry.limits, **limits), allow_network, readable)
-    place = scratch or Path(*outputs[:1]).absolute().parent
+    place = scratch or Path(outputs[0] if outputs else "report").absolute().parent
     with progress("auditing", number_of_runs(images, settings, with_submission=submission is not None)) as on_progress:
         report = audit_entry(entry, images, conditions, settings, place, submission, on_progress)
     report = replace(report, freeze=digest)
