@@ -5,6 +5,7 @@ Run as a script, this is the server of `kill_driver`, with a job of its own.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -94,14 +95,14 @@ def test_no_submission_is_lost_and_none_counts_twice_whenever_the_host_is_killed
     assert [report[0] for report in whole.reports] == ["frozen", *["accepted"] * LIMIT, *["refused"] * (FILES - LIMIT)]
     points = rng.sample(list(enumerate(whole.points, 1)), len(whole.points))
     kinds = {name: number for number, name in points}
-    named = [*kinds.items(), *((name, number) for number, name in points)]  # each kind once, before any comes again
+    named = itertools.cycle([*kinds.items(), *((name, number) for number, name in points)])  # each kind once, at first
     killed: list[str] = []
     run = 0
     while len(killed) < KILLS:
         run += 1
         root = shutil.copytree(ground / "start", ground / f"{run}")
         if run <= len(kinds) or run % 2:
-            name, number = named.pop(0)
+            name, number = next(named)
             outcome = driver.run("keep_submitting", str(root), watch=True, at_point=number)
         else:
             name = "random moment"

@@ -97,13 +97,10 @@ class Standing:
     refusals: tuple[Refused, ...]
     given_times: int
 
-    def submissions_of(self, team: str, phase: PhaseNumber, track: Track | None = None) -> list[Submission]:
-        """A team's accepted submissions of a phase, in order; those of one track, or of all."""
-        return [
-            one
-            for one in self.submissions.values()
-            if one.team == team and one.phase == phase and track in (None, one.track)
-        ]
+    def submissions_of(self, team: str, phase: PhaseNumber, track: Track) -> list[Submission]:
+        """A team's accepted submissions of a phase and track, in order."""
+        found = (team, phase, track)
+        return [one for one in self.submissions.values() if (one.team, one.phase, one.track) == found]
 
     @property
     def unscored(self) -> list[Submission]:
