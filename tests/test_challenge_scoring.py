@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from ectype.challenge.validation import Inspector
 from ectype.cli import main
 from ectype.errors import EvaluationError, SubmissionError
 from ectype.evaluation import GroundTruth, evaluate, read_matches, write_matches
+from ectype.testing.conformance import unit_rows
 from ectype.types import Match
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -113,11 +115,28 @@ def searches(draw):
     return (*map(draw, rows), draw(st.integers(0, 40)))
 
 
-@given(searches(), st.integers(1, 12), st.integers(1, 12))
-def test_the_best_pairs_are_those_of_the_definition_whatever_the_blocks(search, size, queries_a_block):
+@given(searches(), st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 5, 2**18]))
+def test_the_best_pairs_are_those_of_the_definition_whatever_the_blocks(search, size, queries_a_block, piece):
     queries, references, wanted = search
-    found = best_pairs(queries, in_blocks(references, size), wanted, queries_a_block=queries_a_block)
+    with patch("ectype.challenge.range_search._PAIRS_A_PIECE", piece):
+        found = best_pairs(queries, in_blocks(references, size), wanted, queries_a_block=queries_a_block)
     assert as_rows(found) == by_definition(queries, references, wanted)
+
+
+@pytest.mark.parametrize("crowd", [0.0, 2.0], ids=["float64", "float32"])
+@pytest.mark.parametrize(("length", "offset"), [(1e-3, 0), (1e-3, 1), (1e-3, 1000), (1e-22, 0)])
+def test_no_pair_is_lost_to_rounding(crowd, length, offset):
+    # All distances are nearly the same, so that most pairs lie within the rounding of a product from the bound.
+    rng = np.random.default_rng(2)
+    queries, references = (unit_rows(rng, count, 48) * length + offset for count in (40, 400))
+    queries, references = queries.astype(np.float32), references.astype(np.float32)
+    with (
+        patch("ectype.challenge.range_search._PAIRS_A_PIECE", 50),
+        patch("ectype.challenge.range_search._CROWD", crowd),
+    ):
+        found = best_pairs(queries, in_blocks(references, 16), 300, queries_a_block=8)
+    every = best_pairs(queries, [references], queries.shape[0] * references.shape[0])
+    assert as_rows(found) == as_rows(every)[:300]
 
 
 def test_nothing_changes_with_the_size_of_blocks():
