@@ -12,14 +12,15 @@ import hashlib
 import os
 import random
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ectype.challenge.manifest import ManifestEntry, write_manifest
@@ -65,13 +66,15 @@ def measure(ground: Path, images: int, mean: int) -> None:
 
 
 def timed(size: int, what: str, do: Callable[[], object], beside: float | None = None) -> float:
-    """Bytes a second, printed beside another rate."""
+    """Bytes a second, printed beside another rate, and what of it is work of this process."""
     os.sync()
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     do()
+    worked = time.process_time() - worked
     os.sync()
     rate = size / (time.perf_counter() - start)
-    print(f"  {what:28} {rate / 1e6:7,.0f} MB/s" + (f"  x {rate / beside:.2f}" if beside else ""))
+    ratio = f"x {rate / beside:.2f}" if beside else ""
+    print(f"  {what:28} {rate / 1e6:7,.0f} MB/s {ratio:7} {worked / size * 1e9:5.1f} s of a core for a GB")
     return rate
 
 
@@ -111,20 +114,23 @@ def read_all(folder: Path, address: str) -> None:
                 pass
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    """A web server in a process of its own, which knows no ranges."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.05)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
 
 
 if __name__ == "__main__":
