@@ -174,6 +174,7 @@ def test_a_file_that_changes_while_it_is_sent_is_not_published(data: Path, tmp_p
         ({"roles": ("queries",)}, "the roles"),
         ({"manifest": "../manifest.csv"}, "must be a path below"),
         ({"include": ("/etc/passwd",)}, "must be a path below"),
+        ({"truth_commitment": "0" * 63}, "is no commitment; `ectype challenge commit` makes one"),
         ({"include": (".git/config",)}, "must be a path below"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from ectype.challenge.manifest import Manifest, ManifestEntry, Role, read_manifest, write_manifest
-from ectype.challenge.releases.listing import is_place_in_root
+from ectype.challenge.releases.listing import is_place_in_root, is_sha256
 from ectype.errors import ChallengeError, UsageError
 
 
@@ -32,7 +32,7 @@ class Contents:
     Raises
     ------
     UsageError
-        No role, an unknown one, or a path that leaves the folder.
+        No role, an unknown one, a path that leaves the folder, or no commitment of 64 hexadecimal digits.
     """
 
     manifest: str = "manifest.csv"
@@ -43,10 +43,12 @@ class Contents:
     def __post_init__(self) -> None:
         if not self.roles or not set(self.roles) <= set(get_args(Role)):
             raise UsageError(f"the roles {', '.join(self.roles)!r} must be some of {', '.join(get_args(Role))}")
+        if self.truth_commitment is not None and not is_sha256(self.truth_commitment):
+            raise UsageError(f"{self.truth_commitment!r} is no commitment; `ectype challenge commit` makes one")
         for path in (self.manifest, *self.include):
             if not is_place_in_root(path):
                 raise UsageError(
-                    f"{path}: must be a path below the data set's folder, without parts that begin with a dot"
+                    f"{path}: must be a path below the data set's folder, and no part may begin with a dot"
                 )
 
     def read_manifest(self, root: Path) -> Manifest:

@@ -64,7 +64,7 @@ class ReleaseFile:
             raise ChallengeError(f"{self.name}: its kind {self.kind!r} is none of {', '.join(get_args(Kind))}")
         if self.bytes < 0 or self.images < 0:
             raise ChallengeError(f"{self.name}: a number is negative")
-        if not _SHA256.fullmatch(self.sha256):
+        if not is_sha256(self.sha256):
             raise ChallengeError(f"{self.name}: {self.sha256!r} is no SHA-256 of 64 hexadecimal digits")
         if (self.kind in ("manifest", "extra")) != bool(self.path):
             raise ChallengeError(f"{self.name}: a manifest and other files have a path, and nothing else has")
@@ -98,7 +98,7 @@ class Release:
 
     def __post_init__(self) -> None:
         for commitment in (self.truth_commitment, self.key_commitment):
-            if commitment is not None and not (isinstance(commitment, str) and _SHA256.fullmatch(commitment)):
+            if commitment is not None and not is_sha256(commitment):
                 raise ChallengeError(f"{commitment!r} is no commitment of 64 hexadecimal digits")
         for what in ("name", "path"):
             values = Counter(value for file in self.files if (value := getattr(file, what)))
@@ -174,7 +174,13 @@ def is_place_in_root(path: str) -> bool:
     Names that begin with a dot are kept for Ectype's own use.
     """
     parts = PurePosixPath(path).parts
-    return is_inside(path) and "/".join(parts) == path and not any(part.startswith(".") for part in parts)
+    is_plain = "/".join(parts) == path and path.isprintable()
+    return is_plain and is_inside(path) and not any(part.startswith(".") for part in parts)
+
+
+def is_sha256(text: object) -> bool:
+    """Whether this is a SHA-256 of 64 hexadecimal digits."""
+    return isinstance(text, str) and _SHA256.fullmatch(text) is not None
 
 
 def named_by_digest(stem: str, sha256: str, suffix: str) -> str:

@@ -54,9 +54,12 @@ def header(entry: ManifestEntry) -> bytes:
 
 
 def check_path(entry: ManifestEntry) -> None:
-    """Raise `ChallengeError` if an image's path has a part that is empty or is kept for Ectype's own use."""
+    """Raise `ChallengeError` if an image may not stand at its path; see `is_place_in_root`."""
     if not is_place_in_root(entry.path):
-        raise ChallengeError(f"{entry.path}: can't be released; no part of a path may begin with a dot or be empty")
+        raise ChallengeError(
+            f"{entry.path!r}: can't be released; no part of a path may be empty, begin with a dot, "
+            "or have signs that can't be printed"
+        )
 
 
 def bytes_in_tar(entry: ManifestEntry) -> int:
