@@ -65,13 +65,15 @@ def test_the_search_finds_the_normalised_order():
     assert (np.diff(normalised) < 1e-6).all()
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(3, 10))
-def test_a_vector_depends_on_its_own_picture_alone(seed, dimension):
-    queries = unit_rows(np.random.default_rng(seed), 6, dimension)
-    folding = Folding.of(background(seed, dimension), most=dimension)
-    together = folding.queries(queries)
-    for row in range(len(queries)):
-        np.testing.assert_allclose(folding.queries(queries[row : row + 1])[0], together[row], atol=1e-7)
+@pytest.mark.parametrize("most", [64, 65])
+def test_a_vector_depends_on_its_own_picture_alone_to_the_last_bit(most):
+    vectors = unit_rows(np.random.default_rng(0), 300, 64)
+    folding = Folding.of(background(0, 64, count=80), most=most)
+    for fold in (folding.queries, folding.references):
+        together = fold(vectors)
+        one_by_one = np.concatenate([fold(vectors[row : row + 1]) for row in range(len(vectors))])
+        np.testing.assert_array_equal(one_by_one, together)
+        assert fold(vectors[:0]).shape == (0, most)
 
 
 def test_what_fits_is_kept_whole_and_what_does_not_is_projected_onto_the_background():

@@ -81,8 +81,9 @@ class Folding:
 
     def _fold(self, vectors: NDArray[np.float32], last: NDArray[np.float64]) -> NDArray[np.float32]:
         kept = vectors.astype(np.float64)
-        if self.components is not None:
-            kept = kept @ self.components
+        if self.components is not None:  # one by one: the last bits of a product of all change with their number
+            projected = [self.components.T @ vector for vector in kept]
+            kept = np.array(projected, np.float64).reshape(len(projected), self.dimension - 1)
         return np.column_stack([unit_rows(kept), last]).astype(np.float32)
 
 
