@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ectype.challenge.manifest import Manifest, ManifestEntry, write_manifest
 from ectype.challenge.range_search import best_pairs
-from ectype.challenge.tracks.describing import background_for, describe_track
+from ectype.challenge.tracks.describing import background_for, describe_track, folding_for
 from ectype.challenge.tracks.descriptor_file import DescriptorFile, Rows, write_descriptor_track
 from ectype.challenge.tracks.example import write_example
 from ectype.challenge.tracks.folding import Folding
@@ -200,8 +200,9 @@ def queries_of(model: ThumbnailModel, collection: Path) -> DescriptorSet:
 def test_a_collection_becomes_a_descriptor_submission(tmp_path, collection, model, normalise):
     queries = queries_of(model, collection)
     with Collection(collection) as opened:
-        dimension = describe_track(tmp_path / "s.h5", queries, opened, normalise=normalise)
-    assert dimension == model.dimension + normalise
+        folding = folding_for(opened, normalise=normalise)
+        describe_track(tmp_path / "s.h5", queries, opened, folding)
+    assert folding.dimension == model.dimension + normalise
     assert validate_submission(tmp_path / "s.h5", None).ok
     with DescriptorFile(tmp_path / "s.h5") as file:
         assert file.ids("query") == ["a", "p001", "p003", "p005"]
@@ -217,7 +218,7 @@ def test_a_collection_becomes_a_descriptor_submission(tmp_path, collection, mode
 def test_fast_scores_are_those_that_the_folded_distances_rank_by(tmp_path, collection, model):
     queries = queries_of(model, collection)
     with Collection(collection) as opened:
-        describe_track(tmp_path / "s.h5", queries, opened)
+        describe_track(tmp_path / "s.h5", queries, opened, folding_for(opened))
         matches = match_by_normalised_descriptor(opened, queries, background_for(opened), total=32)
         raw = match_by_normalised_descriptor(opened, queries, None)
     assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
@@ -238,20 +239,20 @@ def test_models_that_differ_or_have_no_background_are_refused(tmp_path, collecti
     queries = queries_of(model, collection)
     stranger = DescriptorSet(queries.ids, queries.vectors, FINGERPRINT)
     with Collection(collection) as opened, pytest.raises(ModelMismatchError, match="another model"):
-        describe_track(tmp_path / "s.h5", stranger, opened)
+        describe_track(tmp_path / "s.h5", stranger, opened, folding_for(opened))
+    assert not (tmp_path / "s.h5").exists()
     with pytest.raises(ModelMismatchError, match="--no-normalisation"):
-        describe_track(tmp_path / "s.h5", queries, queries)
+        folding_for(queries)
     wide = DescriptorSet(("a",), unit_rows(np.random.default_rng(0), 1, 300), FINGERPRINT)
     with pytest.raises(SubmissionError, match="300 dimensions, and the track takes 256"):
-        describe_track(tmp_path / "s.h5", wide, wide, normalise=False)
-    assert not (tmp_path / "s.h5").exists()
+        folding_for(wide, normalise=False)
 
 
 def test_references_that_vanish_meanwhile_are_told(tmp_path, collection, model, monkeypatch):
     queries = queries_of(model, collection)
     monkeypatch.setattr(Collection, "vectors", lambda self, rows: {})
     with Collection(collection) as opened, pytest.raises(CollectionError, match="removed while they were read"):
-        describe_track(tmp_path / "s.h5", queries, opened, normalise=False)
+        describe_track(tmp_path / "s.h5", queries, opened, folding_for(opened, normalise=False))
 
 
 # The commands

@@ -65,7 +65,28 @@ def background_for(references: References) -> Background:
     return calibration.background
 
 
-def describe_track(path: str | Path, queries: DescriptorSet, references: References, *, normalise: bool = True) -> int:
+def folding_for(references: References, *, normalise: bool = True) -> Folding | Unfolded:
+    """How descriptors of the references' model are written, with score normalisation folded in or without.
+
+    Raises
+    ------
+    ModelMismatchError
+        Scores are to be normalised, and there is no background for the model.
+    InvalidDataError
+        The background can't be used.
+    SubmissionError
+        Without normalisation: the model has more dimensions than the track takes.
+    """
+    if normalise:
+        return Folding.of(background_for(references))
+    if isinstance(references, Collection):
+        return Unfolded(int(references.meta["dimension"]))
+    return Unfolded(references.vectors.shape[1])
+
+
+def describe_track(
+    path: str | Path, queries: DescriptorSet, references: References, folding: Folding | Unfolded
+) -> None:
     """Write a Descriptor Track submission.
 
     Parameters
@@ -74,20 +95,13 @@ def describe_track(path: str | Path, queries: DescriptorSet, references: Referen
     queries : DescriptorSet
     references : Collection or DescriptorSet
         Of the same model.
-    normalise : bool
-        Whether score normalisation is folded into the vectors, which takes one dimension; see `Folding`.
-
-    Returns
-    -------
-    int
-        The dimension of the submitted vectors.
+    folding : Folding or Unfolded
+        From `folding_for` these references.
 
     Raises
     ------
     ModelMismatchError
-        The models differ, or there is no background for theirs.
-    SubmissionError
-        The model has more dimensions than the track takes.
+        Queries and references were described by two models.
     StorageError
         The disk refused.
     """
@@ -96,7 +110,6 @@ def describe_track(path: str | Path, queries: DescriptorSet, references: Referen
             f"the queries were described by another model ({queries.fingerprint[:12]}) than the references "
             f"({references.fingerprint[:12]}); describe both with one"
         )
-    folding = Folding.of(background_for(references)) if normalise else Unfolded(queries.vectors.shape[1])
     query_rows, reference_rows = rows_of(queries), rows_of(references)
     write_descriptor_track(
         path,
@@ -104,7 +117,6 @@ def describe_track(path: str | Path, queries: DescriptorSet, references: Referen
         Rows(reference_rows.ids, map(folding.references, reference_rows.blocks)),
         folding.dimension,
     )
-    return folding.dimension
 
 
 def rows_of(source: References) -> Rows:

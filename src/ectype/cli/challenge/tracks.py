@@ -11,7 +11,7 @@ import click
 from ectype.challenge.manifest import read_manifest
 from ectype.challenge.scoring import score_submission
 from ectype.challenge.tracks import MOST_DIMENSIONS, MOST_ROWS, Track
-from ectype.challenge.tracks.describing import background_for, describe_queries, describe_track
+from ectype.challenge.tracks.describing import background_for, describe_queries, describe_track, folding_for
 from ectype.challenge.tracks.example import write_example
 from ectype.challenge.tracks.matching_fast import match_by_normalised_descriptor
 from ectype.challenge.validation import ValidationReport, validate_submission
@@ -76,12 +76,15 @@ def describe(references: str, images: tuple[str, ...], output: str, normalise: b
         if not _are_descriptors(*images):
             raise UsageError(f"{references}: with references from an .h5 file, give one .h5 file of queries, too")
         queries = read_descriptors(images[0])
-        dimension = describe_track(output, queries, read_descriptors(references), normalise=normalise)
+        described = read_descriptors(references)
+        folding = folding_for(described, normalise=normalise)
+        describe_track(output, queries, described, folding)
     else:
         with Collection(references) as opened:
+            folding = folding_for(opened, normalise=normalise)  # better refused now than after an hour's work
             queries, skipped = _queries(opened, images, ids)
-            dimension = describe_track(output, queries, opened, normalise=normalise)
-    return _print_written(output, {"queries": len(queries), "dimension": dimension}, skipped, as_json)
+            describe_track(output, queries, opened, folding)
+    return _print_written(output, {"queries": len(queries), "dimension": folding.dimension}, skipped, as_json)
 
 
 @click.command(short_help="Write a Matching Track submission (CSV).")
