@@ -123,8 +123,7 @@ def score_full_size(rng: np.random.Generator, path: Path, dimension: int) -> Non
     def show(hundredths: int) -> None:
         nonlocal done
         done += hundredths
-        if hundredths:
-            print(f"{done:3} % after {time.perf_counter() - start:.0f} s", flush=True)
+        print(f"{done:3} % after {time.perf_counter() - start:.0f} s", flush=True)
 
     result, seconds = timed(lambda: score_submission(path, truth, on_progress=show))
     print(result.to_dict())

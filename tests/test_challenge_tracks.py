@@ -19,6 +19,7 @@ from ectype.challenge.tracks.folding import Folding
 from ectype.challenge.tracks.matching_fast import match_by_normalised_descriptor
 from ectype.challenge.validation import validate_submission
 from ectype.cli import main
+from ectype.cli.output import progress
 from ectype.collection import Collection
 from ectype.descriptors import write_descriptors
 from ectype.errors import CollectionError, InvalidDataError, ModelMismatchError, SubmissionError
@@ -338,3 +339,11 @@ def test_descriptors_of_another_model_are_refused(run, tmp_path, model):
     for command, output in (("describe", "s.h5"), ("match", "s.csv")):
         code, _, err = run(command, folder, tmp_path / "q.h5", "-o", tmp_path / output)
         assert (code, "another model" in err) == (3, True)
+
+
+def test_progress_that_has_not_begun_after_a_while_is_no_error(capsys, monkeypatch):
+    monkeypatch.setattr("ectype.cli.output._SECONDS_BETWEEN_LINES", 0)
+    with progress("matching", 3) as on_progress:
+        on_progress(0)
+        on_progress(1)
+    assert capsys.readouterr().err.startswith("matching: 1 of 3")

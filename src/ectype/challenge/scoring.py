@@ -91,4 +91,5 @@ class _Hundredths:
     def __call__(self, count: int) -> None:
         before = 100 * self._done // self._total
         self._done += count
-        self._on_progress(100 * self._done // self._total - before)
+        if finished := 100 * self._done // self._total - before:
+            self._on_progress(finished)

@@ -119,7 +119,7 @@ class _LinesOfProgress:
     def __call__(self, count: int) -> None:
         self._done += count
         now = time.monotonic()
-        if now - self._last < _SECONDS_BETWEEN_LINES:
+        if not self._done or now - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = now
         rate = self._done / (now - self._start)
