@@ -19,6 +19,7 @@ from ectype.challenge.manifest import ManifestEntry, write_manifest
 from ectype.challenge.running.conditions import Conditions
 from ectype.challenge.running.entry import Entry, Limits, read_entry
 from ectype.challenge.running.frozen import require_frozen
+from ectype.challenge.running.processes import descendants
 from ectype.challenge.running.run import run_entry
 from ectype.challenge.running.staging import Images, find_images
 from ectype.cli import main
@@ -128,7 +129,22 @@ def test_an_entry_over_a_limit_ends_with_all_its_processes(
 
 
 @both_ways
-def test_no_process_of_an_entry_outlives_a_killed_host(tmp_path: Path, images: Images, network: bool) -> None:
+def test_memory_that_processes_share_counts_once(tmp_path: Path, images: Images, network: bool) -> None:
+    entry = make_entry(tmp_path, "shares_memory", limits="memory_mib = 120")
+    report = run(entry, images, tmp_path / "out.csv", network)
+    assert 40 * 2**20 < report.peak_memory < 120 * 2**20
+
+
+@both_ways
+def test_no_process_of_an_entry_outlives_its_run(tmp_path: Path, images: Images, network: bool) -> None:
+    mark = f"mark-{tmp_path.name}-{os.getpid()}"
+    run(make_entry(tmp_path, "leaves_a_process", mark), images, tmp_path / "out.csv", network)
+    assert processes_with(mark) == []
+
+
+@both_ways
+@pytest.mark.parametrize("victim", ["host", "launcher"])
+def test_no_process_of_an_entry_outlives_a_kill(tmp_path: Path, images: Images, network: bool, victim: str) -> None:
     mark = f"mark-{tmp_path.name}-{os.getpid()}"
     entry = make_entry(tmp_path, "endless", mark)
     arguments = ["challenge", "run", str(entry.folder), "-o", str(tmp_path / "out.csv")]
@@ -139,8 +155,10 @@ def test_no_process_of_an_entry_outlives_a_killed_host(tmp_path: Path, images: I
             while len(processes_with(mark)) < 2:  # the entry and its grandchild
                 assert host.poll() is None
                 time.sleep(0.02)
+            os.kill(host.pid if victim == "host" else descendants(host.pid)[0], signal.SIGKILL)
+            host.wait(30)
         finally:
-            host.send_signal(signal.SIGKILL)
+            host.kill()
     for _ in range(500):
         if not processes_with(mark):
             break
