@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Protocol
 
@@ -39,6 +40,12 @@ class Attack(Protocol):
 
 AttackMaker = Callable[[], Attack]
 """A function of a module, so that other processes can call it, too."""
+
+
+@cache
+def opened(maker: AttackMaker) -> Attack:
+    """The attack, made once a process: it may take seconds to load."""
+    return maker()
 
 
 def bundled_attack() -> Attack:

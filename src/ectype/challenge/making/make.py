@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ectype
 from ectype.challenge.making.assignment import assign
-from ectype.challenge.making.attack import AttackMaker
+from ectype.challenge.making.attack import AttackMaker, opened
 from ectype.challenge.making.crew import Crew, crew
 from ectype.challenge.making.frequencies import ADVERSARIAL_ATTACK
 from ectype.challenge.making.lists import write_lists
@@ -77,7 +77,7 @@ def make_dataset(
         plan = plan.without_attack()
     if len(photographs) < plan.photographs:
         raise ChallengeError(too_few(f"{len(photographs):,} photographs", plan))
-    fingerprint = attack().fingerprint if attack is not None and ADVERSARIAL_ATTACK in plan.kinds else None
+    fingerprint = opened(attack).fingerprint if attack is not None and ADVERSARIAL_ATTACK in plan.kinds else None
     arguments = _arguments(plan, photographs, fingerprint)
     site = Site(Path(root))
     if (report := site.report(arguments)) is not None:

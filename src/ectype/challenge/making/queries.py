@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ectype.challenge.making.assignment import QuerySource
-from ectype.challenge.making.attack import PSNR, Attack, AttackMaker
+from ectype.challenge.making.attack import PSNR, AttackMaker, opened
 from ectype.challenge.making.frequencies import ADVERSARIAL_ATTACK, Frequencies
 from ectype.challenge.making.pictures import MadeImage, encode, image_pixels, write_image
 from ectype.challenge.making.records import AttackRecord, QueryRecord
-from ectype.errors import MissingPackageError
+from ectype.errors import UsageError
 from ectype.images import ImageItem
 from ectype.transformations import KINDS, Edit, Geometry, Materials, Recipe
 from ectype.transformations.chance import seed as draw_seed
@@ -42,12 +42,21 @@ class Drawing:
         Photographs to paste on and in; drawn pictures are used where there are none.
     attack : callable, or None
         Makes the adversarial attack, where `kinds` have it.
+
+    Raises
+    ------
+    UsageError
+        Attacks are to be drawn, and nothing can make them.
     """
 
     seed: int
     kinds: Frequencies
     materials: tuple[ImageItem, ...] = ()
     attack: AttackMaker | None = None
+
+    def __post_init__(self) -> None:
+        if ADVERSARIAL_ATTACK in self.kinds and self.attack is None:
+            raise UsageError(f"{ADVERSARIAL_ATTACK} is among the kinds, but there is nothing to attack with")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +101,8 @@ class QueryTask:
         quality = whole(rng, *_QUALITIES)
         edited = recipe.apply(pixels, materials)
         result = edited.pixels
-        if attack is not None:
-            result = _opened(self.drawing.attack).attack(result, attack.psnr, attack.seed)
+        if attack is not None and self.drawing.attack is not None:
+            result = opened(self.drawing.attack).attack(result, attack.psnr, attack.seed)
         record = QueryRecord(
             query_id=source.id,
             reference_id=source.reference_id,
@@ -141,11 +150,3 @@ def kinds_of(record: QueryRecord) -> list[str]:
     """The kinds of a query's edits, an attack among them."""
     attack = [] if record.attack is None else [ADVERSARIAL_ATTACK]
     return [edit.kind for edit in record.recipe.edits] + attack
-
-
-@cache
-def _opened(maker: AttackMaker | None) -> Attack:
-    """The attack, made once a process."""
-    if maker is None:
-        raise MissingPackageError(f"{ADVERSARIAL_ATTACK} is drawn, but nothing is given that can attack")
-    return maker()

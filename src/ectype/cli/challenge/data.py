@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from ectype.challenge.making import MakeReport
 from ectype.cli import options
 from ectype.cli.output import (
     DONE,
@@ -19,6 +18,9 @@ from ectype.cli.output import (
     progress,
     skipped_to_json,
 )
+
+if TYPE_CHECKING:
+    from ectype.challenge.making import MakeReport
 
 _number = partial(click.option, metavar="N", required=True)
 
@@ -136,7 +138,7 @@ def _print_report(root: str, report: MakeReport) -> None:
     help="Phase 1 has the development queries and training images, phase 2 the final queries.",
 )
 @options.json_option
-def manifest(root: str, phase: Literal["1", "2"], as_json: bool) -> int:
+def manifest(root: str, phase: str, as_json: bool) -> int:
     """Write the manifest of a data set that lies in ROOT already: manifest.csv, or manifest-phase2.csv.
 
     ROOT has folders of images as DISC21 has them, such as references/ or references_0/, references_1/ ..., queries/ or
