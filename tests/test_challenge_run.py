@@ -296,7 +296,7 @@ def test_wrong_conditions_are_refused(tmp_path: Path, images: Images, monkeypatc
             Conditions(Limits(), readable=(place,))
     with pytest.raises(StorageError, match="its folder does not exist"):
         run(make_entry(tmp_path, "average_hash"), images, tmp_path / "no" / "out.csv")
-    with pytest.raises(SubmissionError, match="can't be the name of a file"):
+    with pytest.raises(ChallengeError, match="can't be the name of a file"):
         run(
             make_entry(tmp_path, "average_hash"),
             replace(images, queries={"a/b": tmp_path / "queries" / "Q00000.png"}),

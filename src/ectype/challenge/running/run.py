@@ -15,7 +15,7 @@ from ectype.challenge.running.entry import Entry
 from ectype.challenge.running.sandbox import STANDARD_ERROR, STANDARD_OUTPUT, Outcome, run_in_sandbox
 from ectype.challenge.running.staging import Images, lay_out
 from ectype.challenge.tracks import MOST_ROWS
-from ectype.errors import EvaluationError, SubmissionError
+from ectype.errors import ChallengeError, EvaluationError, SubmissionError
 from ectype.evaluation import read_matches
 from ectype.storage import check_folder_of, replacing, storage_error
 from ectype.types import Match
@@ -76,7 +76,7 @@ def run_entry(
     Raises
     ------
     ChallengeError
-        The kernel refuses the sandbox.
+        The kernel refuses the sandbox, or an id can't be a file name.
     SubmissionError
         The entry fails, goes over a limit, or writes what is no submission.
     StorageError
@@ -114,12 +114,12 @@ def named_by_id(files: Mapping[str, Path]) -> dict[str, Path]:
 
     Raises
     ------
-    SubmissionError
+    ChallengeError
         An id can't be a file name.
     """
     for name in files:
         if "/" in name or name.startswith("."):
-            raise SubmissionError(f"the id {name!r} can't be the name of a file, as an entry needs it")
+            raise ChallengeError(f"the id {name!r} can't be the name of a file, as an entry needs it")
     return {f"{name}{path.suffix}": path for name, path in files.items()}
 
 
