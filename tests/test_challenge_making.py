@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,29 @@ def test_a_folder_that_holds_other_files_is_refused_and_left_as_it_is(photograph
     with pytest.raises(UsageError, match="holds other files; choose a new folder"):
         make(photographs, tmp_path)
     assert contents(tmp_path).keys() == {"thesis.txt"} and not (tmp_path / ".making").exists()
+
+
+@pytest.mark.parametrize("content", ["nothing", "[]", "{}", '{"arguments": {}, "report": {"references": 1}}'])
+def test_a_damaged_memory_of_what_was_made_is_told(photographs: Path, made: Path, tmp_path: Path, content: str) -> None:
+    shutil.copytree(made, tmp_path / "data")
+    (tmp_path / "data" / "made.json").write_text(content)
+    with pytest.raises(
+        ChallengeError, match=r"made\.json: can't be read: .*; make the data set again, in a new folder"
+    ):
+        make(photographs, tmp_path / "data")
+
+
+@pytest.mark.parametrize("content", ["nothing", "[1]", '[{"id": 1}]'])
+def test_a_damaged_memory_of_a_shard_is_told(photographs: Path, tmp_path: Path, content: str) -> None:
+    def stop(count: int) -> None:
+        if len(list((tmp_path / "data").rglob("*.jpg"))) > 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(photographs, tmp_path / "data", on_progress=stop)
+    (tmp_path / "data" / ".making" / "references-000000000.json").write_text(content)
+    with pytest.raises(ChallengeError, match=r"references-000000000\.json: can't be read"):
+        make(photographs, tmp_path / "data")
 
 
 def test_photographs_that_cannot_be_read_or_repeat_are_replaced(photographs: Path, tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from ectype.challenge.making import bundled_attack
+from ectype.challenge.making import ADVERSARIAL_ATTACK, DataSetPlan, bundled_attack, make_dataset
 from ectype.descriptors import OnnxModel, load_model
 from ectype.descriptors.installed import bundled_model
 from ectype.errors import UsageError
+from ectype.images import ImageItem
 from ectype.transformations.materials import drawn_picture
 from ectype_training.adversarial import DescriptorAttack
 
@@ -69,3 +73,17 @@ def test_making_data_sets_finds_the_attack_and_names_its_features() -> None:
     attack = bundled_attack()
     assert isinstance(attack, DescriptorAttack)
     assert attack.fingerprint == bundled_model().card.sha256
+
+
+def test_data_sets_with_attacks_are_the_same_with_any_number_of_processes(
+    drawn: Callable[..., list[ImageItem]], tmp_path: Path
+) -> None:
+    plan = DataSetPlan(4, 4, 0, 3, kinds={ADVERSARIAL_ATTACK: 1, "hflip": 1})
+    photographs = drawn(6)
+    for jobs in (1, 2):
+        report = make_dataset(tmp_path / f"{jobs}", photographs, plan, attack=bundled_attack, jobs=jobs)
+        assert report.left_out == () and report.phases[0].kinds[ADVERSARIAL_ATTACK] > 0
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / jobs).rglob("*") if path.is_file()} for jobs in "12"
+    )
+    assert one == two

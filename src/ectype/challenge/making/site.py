@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ectype.challenge.digests import sha256_of_file
 from ectype.challenge.making.photographs import Glance
@@ -23,6 +23,8 @@ from ectype.storage import flush_to_disk, storage_error, write_json
 
 WORK, MADE, MANIFEST = ".making", "made.json", "manifest.csv"
 _ARGUMENTS = "arguments.json"
+
+Row = TypeVar("Row", Glance, MadeImage)
 
 Arguments = Mapping[str, Any]
 """Everything that decides the bytes of a data set, as JSON values."""
@@ -51,9 +53,13 @@ class Site:
         if not (self.root / MANIFEST).is_file() or not (self.root / MADE).is_file():
             return None
         made = _read_json(self.root / MADE)
-        self._compare(made["arguments"], arguments, "was made")
+        try:
+            known, report = dict(made["arguments"]), MakeReport.from_dict(made["report"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self.root / MADE, error) from error
+        self._compare(known, arguments, "was made")
         shutil.rmtree(self.work, ignore_errors=True)  # a killed run may have left some
-        return MakeReport.from_dict(made["report"])
+        return report
 
     def begin(self, arguments: Arguments) -> None:
         """Make the folder, or take it up where a killed run left it.
@@ -71,10 +77,10 @@ class Site:
             self._compare(_read_json(self.work / _ARGUMENTS), arguments, "was begun")
             return
         try:
-            self.work.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
             if any(name != WORK for name in os.listdir(self.root)):
-                self.work.rmdir()
                 raise UsageError(f"{self.root}: holds other files; choose a new folder")
+            self.work.mkdir(exist_ok=True)
             write_json(self.work / _ARGUMENTS, arguments)
         except OSError as error:
             raise storage_error(self.root, error) from error
@@ -95,14 +101,12 @@ class Site:
         return path
 
     def glances(self, shard: str) -> list[Glance] | None:
-        """A finished shard of the first look at the photographs."""
-        rows = self._rows(shard)
-        return None if rows is None else [Glance(**row) for row in rows]
+        """A finished shard of the first look at the photographs; None for one that is not finished."""
+        return self._rows(shard, Glance)
 
     def images(self, shard: str) -> list[MadeImage] | None:
-        """A finished shard of images."""
-        rows = self._rows(shard)
-        return None if rows is None else [MadeImage(**row) for row in rows]
+        """A finished shard of images; None for one that is not finished."""
+        return self._rows(shard, MadeImage)
 
     def intact_images(self, shard: str, folder: Path) -> list[MadeImage] | None:
         """A finished shard of images, if all of its files are as they were written."""
@@ -150,9 +154,14 @@ class Site:
     def _shard(self, shard: str) -> Path:
         return self.work / f"{shard}.json"
 
-    def _rows(self, shard: str) -> list[dict[str, Any]] | None:
+    def _rows(self, shard: str, kind: type[Row]) -> list[Row] | None:
         path = self._shard(shard)
-        return _read_json(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            return [kind(**row) for row in _read_json(path)]
+        except TypeError as error:
+            raise _damaged(path, error) from error
 
     def _compare(self, known: Arguments, given: Arguments, what: str) -> None:
         differ = sorted(name for name in {*known, *given} if known.get(name) != given.get(name))
@@ -167,4 +176,8 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ChallengeError(f"{path}: can't be read: {error}; remove the whole folder and make it again") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ChallengeError:
+    return ChallengeError(f"{path}: can't be read: {error}; make the data set again, in a new folder")
