@@ -13,7 +13,7 @@ from ectype.challenge.making.attack import AttackMaker, opened
 from ectype.challenge.making.crew import Crew, crew
 from ectype.challenge.making.frequencies import ADVERSARIAL_ATTACK
 from ectype.challenge.making.lists import write_lists
-from ectype.challenge.making.parts import Workshop, parts_of
+from ectype.challenge.making.parts import Part, Workshop, parts_of
 from ectype.challenge.making.plan import DataSetPlan
 from ectype.challenge.making.report import MakeReport
 from ectype.challenge.making.selection import listing_digest, select, too_few
@@ -118,14 +118,15 @@ def _arguments(plan: DataSetPlan, photographs: Sequence[ImageItem], attack: str 
 
 
 def _make_images(workshop: Workshop, site: Site, team: Crew, tick: OnProgress) -> None:
-    shards = []
+    left: list[tuple[str, Part, range]] = []
     for part in parts_of(workshop.plan):
         folder = site.folder(part.folder)
         for name, images in part.shards():
             if site.intact_images(name, folder) is None:
-                shards.append((name, workshop.task(part, images, folder)))
+                left.append((name, part, images))
             else:
                 tick(len(images))
-    for (name, _), made in zip(shards, team.results(task for _, task in shards), strict=True):
+    tasks = (workshop.task(part, images, site.folder(part.folder)) for _, part, images in left)
+    for (name, _, _), made in zip(left, team.results(tasks), strict=True):
         site.keep(name, made)
         tick(len(made))

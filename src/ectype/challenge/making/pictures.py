@@ -73,8 +73,8 @@ def image_file(item: ImageItem) -> bytes:
         pixels = decode_image(item.read(), at_least=LONGEST_SIDE)
     except UnreadableImageError as error:
         raise ChallengeError(
-            f"{item.location}: could be read at first, and now can't: {error}; put it back as it was, and run the same "
-            "command again"
+            f"{item.location}: could be read at first, and now can't: {error}; put it back as it was and run the same "
+            "command again, or make the data set without it, in a new folder"
         ) from error
     height, width = pixels.shape[:2]
     scale = LONGEST_SIDE / max(height, width)
