@@ -274,7 +274,7 @@ def test_the_progress_of_scoring_is_told_in_hundredths(ground: Ground) -> None:
 
 def test_scoring_that_was_cut_short_is_completed_by_the_same_file(ground: Ground) -> None:
     path = ground.file()
-    with mock.patch.object(submitting, "score_submission", side_effect=MemoryError), pytest.raises(MemoryError):
+    with mock.patch.object(submitting, "submission_matches", side_effect=MemoryError), pytest.raises(MemoryError):
         ground.submit(path=path)
     (cut,) = ground.host.standing().unscored
     status = status_of(ground.host.settings, ground.host.standing(), OVER).to_dict()

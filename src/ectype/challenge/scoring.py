@@ -53,10 +53,24 @@ def score_submission(
     EvaluationError
         The ground truth has no copies.
     """
+    return evaluate(submission_matches(path, truth, manifest, inspector=inspector, on_progress=on_progress), truth)
+
+
+def submission_matches(
+    path: str | Path,
+    truth: GroundTruth,
+    manifest: Manifest | None = None,
+    *,
+    inspector: Inspector | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Match]:
+    """Validate a submission; the pairs that are scored, of all its queries.
+
+    Parameters, and what is raised but `EvaluationError`, are those of `score_submission`.
+    """
     report = validate_submission(path, manifest, inspector)
     report.raise_if_invalid(path)
-    matches = read_matches(path) if report.track == "matching" else _descriptor_matches(path, truth, on_progress)
-    return evaluate(matches, truth)
+    return read_matches(path) if report.track == "matching" else _descriptor_matches(path, truth, on_progress)
 
 
 def _descriptor_matches(path: str | Path, truth: GroundTruth, on_progress: OnProgress | None) -> list[Match]:

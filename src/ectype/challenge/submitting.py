@@ -22,14 +22,14 @@ from ectype.challenge.phases import Allowance, allowance, state_at
 from ectype.challenge.refereeing import make_folder, record_refusal
 from ectype.challenge.reference_digest import reference_digest
 from ectype.challenge.rules import Attempt, Refusal, ruling, same_file
-from ectype.challenge.scoring import score_submission
+from ectype.challenge.scoring import submission_matches
 from ectype.challenge.settings import PhaseNumber, as_utc_text
 from ectype.challenge.standing import Submission, standing_of
 from ectype.challenge.tracks import track_of
 from ectype.challenge.validation import validate_submission
 from ectype.descriptors.extraction import OnProgress
 from ectype.errors import ChallengeError, SubmissionError
-from ectype.evaluation import Evaluation, GroundTruth
+from ectype.evaluation import Evaluation, GroundTruth, evaluate
 from ectype.storage import replacing
 
 
@@ -154,8 +154,8 @@ def _score(host: Host, number: int, on_progress: OnProgress | None) -> None:
     parts: tuple[GroundTruth, ...] = (truth,)
     if submission.phase == 1:
         parts = split_labels(truth, host.settings.public_share, host.settings.salt)
-    share = None if on_progress is None else _Share(on_progress, len(parts))
-    score, *hidden = (_figures(score_submission(file, part, on_progress=share)) for part in parts)
+    matches = submission_matches(file, truth, on_progress=on_progress)
+    score, *hidden = (_figures(evaluate(matches, part)) for part in parts)
     with host.ledger.writing() as writing:
         if standing_of(writing.entries).submissions[number].score is None:  # else another process was quicker
             writing.append(Scored(number, score, hidden[0] if hidden else None))
@@ -163,18 +163,6 @@ def _score(host: Host, number: int, on_progress: OnProgress | None) -> None:
 
 def _figures(found: Evaluation) -> Score:
     return Score(found.micro_average_precision, found.recall_at_p90)
-
-
-class _Share:
-    """Turns the progress of one of several parts into that of the whole."""
-
-    def __init__(self, on_progress: OnProgress, parts: int) -> None:
-        self._on_progress, self._parts, self._done = on_progress, parts, 0
-
-    def __call__(self, count: int) -> None:
-        before = self._done // self._parts
-        self._done += count
-        self._on_progress(self._done // self._parts - before)
 
 
 def _receipt(host: Host, number: int) -> Receipt:
