@@ -24,8 +24,8 @@ import numpy as np
 from faiss.contrib.exhaustive_search import range_search_max_results
 from numpy.typing import NDArray
 
-from ectype.challenge.range_search import best_pairs
-from ectype.challenge.scoring import PAIRS_A_QUERY, score_submission
+from ectype.challenge.scoring.range_search import best_pairs
+from ectype.challenge.scoring.score import PAIRS_A_QUERY, score_submission
 from ectype.challenge.tracks.descriptor_file import ROWS_A_BLOCK, Rows, write_descriptor_track
 from ectype.evaluation import GroundTruth, evaluate
 from ectype.testing.conformance import unit_rows

@@ -9,11 +9,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ectype.challenge.hosting import Host
-from ectype.challenge.labels import write_ground_truth
+from ectype.challenge.hosting.host import Host
+from ectype.challenge.hosting.labels import write_ground_truth
+from ectype.challenge.hosting.opening import open_challenge
+from ectype.challenge.hosting.refereeing import register_team
 from ectype.challenge.manifest import ManifestEntry, write_manifest
-from ectype.challenge.opening import open_challenge
-from ectype.challenge.refereeing import register_team
 from ectype.evaluation import GroundTruth
 
 DAY = timedelta(days=1)

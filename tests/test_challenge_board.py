@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from challenge_ground import DAY, HOUR, OVER, PHASE1, PHASE2, SETTINGS, START
-from ectype.challenge.board_files import board_to_dict, write_board_csv, write_board_json
-from ectype.challenge.board_page import write_board_page
-from ectype.challenge.events import Accepted, Disqualified, Entry, Event, Refused, Registered, Score, Scored
-from ectype.challenge.leaderboard import BoardRow, Leaderboard, final_board, leaderboard, public_board
-from ectype.challenge.settings import Settings, SettingsFile
-from ectype.challenge.standing import Standing, standing_of
+from ectype.challenge.boards.files import board_to_dict, write_board_csv, write_board_json
+from ectype.challenge.boards.leaderboard import BoardRow, Leaderboard, final_board, leaderboard, public_board
+from ectype.challenge.boards.page import write_board_page
+from ectype.challenge.hosting.events import Accepted, Disqualified, Entry, Event, Refused, Registered, Score, Scored
+from ectype.challenge.hosting.settings import Settings, SettingsFile
+from ectype.challenge.hosting.standing import Standing, standing_of
 from ectype.errors import ChallengeError
 
 TEAMS = ("red", "blue", "green", "grey")

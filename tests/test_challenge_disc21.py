@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ectype.challenge.disc21 import disc21_manifest, read_disc21, write_disc21_manifest
-from ectype.challenge.disc21_names import find_places
+from ectype.challenge.making.disc21 import disc21_manifest, read_disc21, write_disc21_manifest
+from ectype.challenge.making.disc21_names import find_places
 from ectype.challenge.manifest import read_manifest
 from ectype.errors import ChallengeError, EvaluationError
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from challenge_ground import DEADLINE, FREEZING, SetClock, opened, write_descriptors
-from ectype.challenge.code_listing import Code, FrozenFile
-from ectype.challenge.freezing import (
+from ectype.challenge.freezing.code_listing import Code, FrozenFile
+from ectype.challenge.freezing.freeze import (
     EntryParts,
     Freeze,
     check_freeze,
@@ -24,8 +24,8 @@ from ectype.challenge.freezing import (
     read_freeze,
     write_freeze,
 )
-from ectype.challenge.refereeing import disqualify, record_freeze
-from ectype.challenge.reference_digest import reference_digest
+from ectype.challenge.freezing.reference_digest import reference_digest
+from ectype.challenge.hosting.refereeing import disqualify, record_freeze
 from ectype.errors import ChallengeError, SubmissionError, UsageError
 
 

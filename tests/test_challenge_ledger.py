@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from challenge_ground import HOUR, PHASE1, START, SetClock, opened, write_matching
-from ectype.challenge.chain import START as BEGINNING
-from ectype.challenge.chain import Row, entries_of, row_of
-from ectype.challenge.events import (
+from ectype.challenge.freezing.freeze import write_freeze
+from ectype.challenge.hosting.chain import START as BEGINNING
+from ectype.challenge.hosting.chain import Row, entries_of, row_of
+from ectype.challenge.hosting.events import (
     Accepted,
     Disqualified,
     Entry,
@@ -29,11 +30,10 @@ from ectype.challenge.events import (
     encode_event,
     kind_of,
 )
-from ectype.challenge.freezing import write_freeze
-from ectype.challenge.ledger import Ledger, clock_at
-from ectype.challenge.refereeing import record_freeze
-from ectype.challenge.submitting import submit
-from ectype.challenge.verifying import verify_challenge
+from ectype.challenge.hosting.ledger import Ledger, clock_at
+from ectype.challenge.hosting.refereeing import record_freeze
+from ectype.challenge.hosting.submitting import submit
+from ectype.challenge.hosting.verifying import verify_challenge
 from ectype.errors import ChallengeError
 from test_challenge_freeze import frozen
 

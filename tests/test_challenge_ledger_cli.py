@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from challenge_ground import DEADLINE, FREEZING, HOUR, OVER, PHASE1, PHASE2, SETTINGS, START, write_data, write_matching
-from ectype.challenge.ledger import Ledger
+from ectype.challenge.hosting.ledger import Ledger
 from ectype.cli import main
 
 Run = Callable[..., tuple[int, str, str]]

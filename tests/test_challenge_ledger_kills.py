@@ -19,10 +19,10 @@ import pytest
 
 import kill_driver
 from challenge_ground import HOUR, PHASE1, SetClock, opened, write_matching
-from ectype.challenge.hosting import Host
-from ectype.challenge.refereeing import record_freeze
-from ectype.challenge.submitting import submit
-from ectype.challenge.verifying import verify_challenge
+from ectype.challenge.hosting.host import Host
+from ectype.challenge.hosting.refereeing import record_freeze
+from ectype.challenge.hosting.submitting import submit
+from ectype.challenge.hosting.verifying import verify_challenge
 from ectype.collection.store import Store as CollectionStore
 from ectype.errors import SubmissionError
 from kill_driver import IN_MEMORY, Driver

@@ -28,16 +28,16 @@ from challenge_ground import (
     write_descriptors,
     write_matching,
 )
-from ectype.challenge import submitting
-from ectype.challenge.freezing import freeze_digest
-from ectype.challenge.hosting import Host
-from ectype.challenge.labels import split_labels
-from ectype.challenge.refereeing import disqualify, record_freeze, register_team
-from ectype.challenge.reference_digest import reference_digest
+from ectype.challenge.freezing.freeze import freeze_digest
+from ectype.challenge.freezing.reference_digest import reference_digest
+from ectype.challenge.hosting import submitting
+from ectype.challenge.hosting.host import Host
+from ectype.challenge.hosting.labels import split_labels
+from ectype.challenge.hosting.refereeing import disqualify, record_freeze, register_team
+from ectype.challenge.hosting.status import status_of
+from ectype.challenge.hosting.submitting import Receipt, submit
+from ectype.challenge.hosting.verifying import verify_challenge
 from ectype.challenge.scoring import score_submission
-from ectype.challenge.status import status_of
-from ectype.challenge.submitting import Receipt, submit
-from ectype.challenge.verifying import verify_challenge
 from ectype.errors import ChallengeError, EctypeError, SubmissionError, UsageError
 from test_challenge_freeze import frozen
 

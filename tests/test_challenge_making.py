@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ectype.challenge.disc21 import disc21_manifest, read_disc21
 from ectype.challenge.making import (
     ADVERSARIAL_ATTACK,
     DataSetPlan,
@@ -22,6 +21,7 @@ from ectype.challenge.making import (
     read_records,
     steps_of,
 )
+from ectype.challenge.making.disc21 import disc21_manifest, read_disc21
 from ectype.challenge.making.pictures import encode, image_pixels
 from ectype.challenge.manifest import read_manifest
 from ectype.errors import ChallengeError, MissingPackageError, UsageError

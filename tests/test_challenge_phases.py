@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from challenge_ground import DEADLINE, FREEZING, HOUR, OVER, PHASE1, PHASE2, SETTINGS, START, SetClock, made
-from ectype.challenge.hosting import Host
-from ectype.challenge.labels import is_public, split_labels
-from ectype.challenge.ledger import Ledger
-from ectype.challenge.opening import open_challenge
-from ectype.challenge.phases import STAGES, allowance, state_at
-from ectype.challenge.settings import Phase, Settings, SettingsFile
-from ectype.challenge.template import create_challenge
+from ectype.challenge.hosting.host import Host
+from ectype.challenge.hosting.labels import is_public, split_labels
+from ectype.challenge.hosting.ledger import Ledger
+from ectype.challenge.hosting.opening import open_challenge
+from ectype.challenge.hosting.phases import STAGES, allowance, state_at
+from ectype.challenge.hosting.settings import Phase, Settings, SettingsFile
+from ectype.challenge.hosting.template import create_challenge
 from ectype.errors import ChallengeError, StorageError, UsageError
 from ectype.evaluation import GroundTruth, read_ground_truth
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ectype.challenge.freezing import EntryParts, freeze_digest, freeze_entry, write_freeze
+from ectype.challenge.freezing.freeze import EntryParts, freeze_digest, freeze_entry, write_freeze
 from ectype.challenge.manifest import ManifestEntry, write_manifest
 from ectype.challenge.running.conditions import Conditions
 from ectype.challenge.running.entry import Entry, Limits, read_entry

@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from ectype.challenge.manifest import Manifest, ManifestEntry
-from ectype.challenge.range_search import RankedPairs, best_pairs
 from ectype.challenge.scoring import score_submission
+from ectype.challenge.scoring.range_search import RankedPairs, best_pairs
 from ectype.challenge.tracks.descriptor_file import Rows, write_descriptor_track
 from ectype.challenge.validation import Inspector
 from ectype.cli import main
@@ -118,7 +118,7 @@ def searches(draw):
 @given(searches(), st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 5, 2**18]))
 def test_the_best_pairs_are_those_of_the_definition_whatever_the_blocks(search, size, queries_a_block, piece):
     queries, references, wanted = search
-    with patch("ectype.challenge.range_search._PAIRS_A_PIECE", piece):
+    with patch("ectype.challenge.scoring.range_search._PAIRS_A_PIECE", piece):
         found = best_pairs(queries, in_blocks(references, size), wanted, queries_a_block=queries_a_block)
     assert as_rows(found) == by_definition(queries, references, wanted)
 
@@ -131,8 +131,8 @@ def test_no_pair_is_lost_to_rounding(crowd, length, offset):
     queries, references = (unit_rows(rng, count, 48) * length + offset for count in (40, 400))
     queries, references = queries.astype(np.float32), references.astype(np.float32)
     with (
-        patch("ectype.challenge.range_search._PAIRS_A_PIECE", 50),
-        patch("ectype.challenge.range_search._CROWD", crowd),
+        patch("ectype.challenge.scoring.range_search._PAIRS_A_PIECE", 50),
+        patch("ectype.challenge.scoring.range_search._CROWD", crowd),
     ):
         found = best_pairs(queries, in_blocks(references, 16), 300, queries_a_block=8)
     every = best_pairs(queries, [references], queries.shape[0] * references.shape[0])

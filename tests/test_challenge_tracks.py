@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ectype.challenge.manifest import Manifest, ManifestEntry, write_manifest
-from ectype.challenge.range_search import best_pairs
+from ectype.challenge.scoring.range_search import best_pairs
 from ectype.challenge.tracks.describing import background_for, describe_track, folding_for
 from ectype.challenge.tracks.descriptor_file import DescriptorFile, Rows, write_descriptor_track
 from ectype.challenge.tracks.example import write_example

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ectype.challenge.labels import write_ground_truth
+from ectype.challenge.hosting.labels import write_ground_truth
 from ectype.challenge.making.parts import Part
 from ectype.challenge.making.pictures import MadeImage
 from ectype.challenge.making.queries import kinds_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ectype.challenge.freezing import EntryParts, check_freeze, freeze_digest, read_freeze
+from ectype.challenge.freezing.freeze import EntryParts, check_freeze, freeze_digest, read_freeze
 from ectype.errors import SubmissionError
 
 _NAMED = 5

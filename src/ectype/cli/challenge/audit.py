@@ -14,7 +14,7 @@ from ectype.challenge.auditing.audit import audit_entry, number_of_runs
 from ectype.challenge.auditing.page import write_audit_page
 from ectype.challenge.auditing.probes import AuditSettings
 from ectype.challenge.auditing.report import AuditReport, ProbeResult, Verdict
-from ectype.challenge.freezing import EntryParts
+from ectype.challenge.freezing.freeze import EntryParts
 from ectype.challenge.running.conditions import Conditions
 from ectype.challenge.running.entry import Entry, Limits, read_entry
 from ectype.challenge.running.frozen import require_frozen

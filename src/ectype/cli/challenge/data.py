@@ -145,7 +145,7 @@ def manifest(root: str, phase: str, as_json: bool) -> int:
     dev_queries_50k_0/, train/; or as `ectype challenge make` makes them. If lists of ids lie there, one id a line, they
     say which images count.
     """
-    from ectype.challenge.disc21 import read_disc21, write_disc21_manifest
+    from ectype.challenge.making.disc21 import read_disc21, write_disc21_manifest
 
     data = read_disc21(root, phase=1 if phase == "1" else 2)
     with progress("hashing", len(data)) as tick:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ectype.challenge.freezing import (
+from ectype.challenge.freezing.freeze import (
     EntryParts,
     check_freeze,
     freeze_digest,
@@ -15,10 +15,10 @@ from ectype.challenge.freezing import (
     read_freeze,
     write_freeze,
 )
-from ectype.challenge.refereeing import record_freeze
-from ectype.challenge.settings import as_utc_text
-from ectype.challenge.submitting import Receipt
-from ectype.challenge.submitting import submit as submit_file
+from ectype.challenge.hosting.refereeing import record_freeze
+from ectype.challenge.hosting.settings import as_utc_text
+from ectype.challenge.hosting.submitting import Receipt
+from ectype.challenge.hosting.submitting import submit as submit_file
 from ectype.cli import options
 from ectype.cli.challenge.hosting import challenge_argument, host_of, now_option
 from ectype.cli.output import DONE, INVALID_DATA, print_figures, print_json, progress

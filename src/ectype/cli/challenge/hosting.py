@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from ectype.challenge.hosting import Host
-from ectype.challenge.ledger import clock_at
-from ectype.challenge.opening import PUBLIC_LABELS_FILE, open_challenge
-from ectype.challenge.phases import Allowance
-from ectype.challenge.refereeing import register_team
-from ectype.challenge.settings import as_utc_text
-from ectype.challenge.status import Status, TeamStatus, status_of
-from ectype.challenge.template import create_challenge
+from ectype.challenge.hosting.host import Host
+from ectype.challenge.hosting.ledger import clock_at
+from ectype.challenge.hosting.opening import PUBLIC_LABELS_FILE, open_challenge
+from ectype.challenge.hosting.phases import Allowance
+from ectype.challenge.hosting.refereeing import register_team
+from ectype.challenge.hosting.settings import as_utc_text
+from ectype.challenge.hosting.status import Status, TeamStatus, status_of
+from ectype.challenge.hosting.template import create_challenge
 from ectype.cli import options
 from ectype.cli.output import DONE, print_figures, print_json, print_rows
 

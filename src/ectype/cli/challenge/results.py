@@ -9,14 +9,14 @@ from typing import cast
 
 import click
 
-from ectype.challenge.board_files import board_to_dict, write_board_csv, write_board_json
-from ectype.challenge.board_page import write_board_page
-from ectype.challenge.hosting import Host
-from ectype.challenge.leaderboard import Board, Leaderboard
-from ectype.challenge.leaderboard import leaderboard as leaderboard_of
-from ectype.challenge.refereeing import disqualify as disqualify_entry
-from ectype.challenge.settings import PhaseNumber, as_utc_text
-from ectype.challenge.verifying import verify_challenge
+from ectype.challenge.boards.files import board_to_dict, write_board_csv, write_board_json
+from ectype.challenge.boards.leaderboard import Board, Leaderboard
+from ectype.challenge.boards.leaderboard import leaderboard as leaderboard_of
+from ectype.challenge.boards.page import write_board_page
+from ectype.challenge.hosting.host import Host
+from ectype.challenge.hosting.refereeing import disqualify as disqualify_entry
+from ectype.challenge.hosting.settings import PhaseNumber, as_utc_text
+from ectype.challenge.hosting.verifying import verify_challenge
 from ectype.cli import options
 from ectype.cli.challenge.hosting import challenge_argument, host_of, now_option
 from ectype.cli.output import DONE, INVALID_DATA, print_figures, print_json, print_rows, writer_for

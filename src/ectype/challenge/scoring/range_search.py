@@ -5,9 +5,9 @@ as there are queries. It finds them with a radius that shrinks while it searches
 ``range_search_max_results``); which pairs it keeps among those that tie at the cut is left to chance. Here the order is
 complete: by score, then row of the query, then row of the reference; the best pairs of that order are kept.
 
-Matrix products of blocks leave out what is surely too far (see `ectype.challenge.near_pairs`). What remains is scored
-pair by pair, the squares of the differences summed in float64, so that no figure depends on the size of the blocks or
-the order in which they are finished.
+Matrix products of blocks leave out what is surely too far (see `ectype.challenge.scoring.near_pairs`). What remains is
+scored pair by pair, the squares of the differences summed in float64, so that no figure depends on the size of the
+blocks or the order in which they are finished.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ectype.challenge.near_pairs import Extended, Product
+from ectype.challenge.scoring.near_pairs import Extended, Product
 from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ectype.challenge.phases import allowance, state_at
-from ectype.challenge.settings import PhaseNumber, Settings, as_utc_text
-from ectype.challenge.standing import RecordedFreeze, Standing, Submission
+from ectype.challenge.hosting.phases import allowance, state_at
+from ectype.challenge.hosting.settings import PhaseNumber, Settings, as_utc_text
+from ectype.challenge.hosting.standing import RecordedFreeze, Standing, Submission
 from ectype.challenge.tracks import Track
 
 

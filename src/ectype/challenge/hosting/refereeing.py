@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ectype.challenge.events import Disqualified, Frozen, Refused, Registered
-from ectype.challenge.freezing import Freeze, freeze_digest, write_freeze
-from ectype.challenge.hosting import Host, freeze_file
-from ectype.challenge.ledger import Writing
-from ectype.challenge.rules import Refusal, why_not_freeze
-from ectype.challenge.standing import standing_of
+from ectype.challenge.freezing.freeze import Freeze, freeze_digest, write_freeze
+from ectype.challenge.hosting.events import Disqualified, Frozen, Refused, Registered
+from ectype.challenge.hosting.host import Host, freeze_file
+from ectype.challenge.hosting.ledger import Writing
+from ectype.challenge.hosting.rules import Refusal, why_not_freeze
+from ectype.challenge.hosting.standing import standing_of
 from ectype.errors import SubmissionError, UsageError
 from ectype.storage import storage_error
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from ectype.challenge.leaderboard import BoardRow, Leaderboard
-from ectype.challenge.settings import as_utc_text
+from ectype.challenge.boards.leaderboard import BoardRow, Leaderboard
+from ectype.challenge.hosting.settings import as_utc_text
 from ectype.storage import replacing, write_json
 
 _COLUMNS = (

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ectype.challenge.chain import START, entries_of
 from ectype.challenge.digests import sha256_of_file
-from ectype.challenge.freezing import freeze_digest, read_freeze
-from ectype.challenge.hosting import freeze_file, submission_file
-from ectype.challenge.ledger import LEDGER_FILE, Ledger
-from ectype.challenge.opening import changes_since
-from ectype.challenge.settings import SettingsFile
-from ectype.challenge.standing import Standing, standing_of
+from ectype.challenge.freezing.freeze import freeze_digest, read_freeze
+from ectype.challenge.hosting.chain import START, entries_of
+from ectype.challenge.hosting.host import freeze_file, submission_file
+from ectype.challenge.hosting.ledger import LEDGER_FILE, Ledger
+from ectype.challenge.hosting.opening import changes_since
+from ectype.challenge.hosting.settings import SettingsFile
+from ectype.challenge.hosting.standing import Standing, standing_of
 from ectype.errors import ChallengeError
 
 

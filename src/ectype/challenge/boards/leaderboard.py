@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ectype.challenge.events import Score
-from ectype.challenge.phases import state_at
-from ectype.challenge.settings import PhaseNumber, Settings, as_utc_text
-from ectype.challenge.standing import Standing, Submission
+from ectype.challenge.hosting.events import Score
+from ectype.challenge.hosting.phases import state_at
+from ectype.challenge.hosting.settings import PhaseNumber, Settings, as_utc_text
+from ectype.challenge.hosting.standing import Standing, Submission
 from ectype.challenge.tracks import Track
 from ectype.errors import ChallengeError
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ectype.challenge.digests import sha256_of_file
-from ectype.challenge.events import Opened
-from ectype.challenge.labels import split_labels, write_ground_truth
-from ectype.challenge.ledger import LEDGER_FILE, Clock, Ledger, read_clock
+from ectype.challenge.hosting.events import Opened
+from ectype.challenge.hosting.labels import split_labels, write_ground_truth
+from ectype.challenge.hosting.ledger import LEDGER_FILE, Clock, Ledger, read_clock
+from ectype.challenge.hosting.settings import SETTINGS_FILE, Settings, SettingsFile, as_utc_text, problem_list
 from ectype.challenge.manifest import Manifest, read_manifest
-from ectype.challenge.settings import SETTINGS_FILE, Settings, SettingsFile, as_utc_text, problem_list
 from ectype.errors import ChallengeError, InvalidDataError
 from ectype.evaluation import GroundTruth, read_ground_truth
 
@@ -38,7 +38,7 @@ def open_challenge(folder: Path, clock: Clock = read_clock, *, time_given: bool 
     Returns
     -------
     str
-        Digest of the ledger's head, to be published: see `ectype.challenge.verifying`.
+        Digest of the ledger's head, to be published: see `ectype.challenge.hosting.verifying`.
 
     Raises
     ------

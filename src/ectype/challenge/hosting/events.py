@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ectype.challenge.digests import canonical_json
-from ectype.challenge.settings import PhaseNumber
+from ectype.challenge.hosting.settings import PhaseNumber
 from ectype.challenge.tracks import Track
 from ectype.errors import ChallengeError
 
@@ -100,7 +100,7 @@ class Refused:
     ----------
     team : str
     code : str
-        Why, as a stable word; see `ectype.challenge.rules`.
+        Why, as a stable word; see `ectype.challenge.hosting.rules`.
     reason : str
         The reason in a sentence.
     digest : str

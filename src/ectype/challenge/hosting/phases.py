@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from ectype.challenge.settings import Phase, PhaseNumber, Settings
+from ectype.challenge.hosting.settings import Phase, PhaseNumber, Settings
 from ectype.errors import UsageError
 
 Stage = Literal["before", "phase 1", "freezing", "frozen", "phase 2", "over"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
-from ectype.challenge.ledger import LEDGER_FILE, Clock, Ledger, read_clock
+from ectype.challenge.hosting.ledger import LEDGER_FILE, Clock, Ledger, read_clock
+from ectype.challenge.hosting.opening import changes_since
+from ectype.challenge.hosting.settings import PhaseNumber, Settings, SettingsFile, problem_list
+from ectype.challenge.hosting.standing import Standing, standing_of
 from ectype.challenge.manifest import Manifest, read_manifest
-from ectype.challenge.opening import changes_since
-from ectype.challenge.settings import PhaseNumber, Settings, SettingsFile, problem_list
-from ectype.challenge.standing import Standing, standing_of
 from ectype.errors import ChallengeError
 from ectype.evaluation import GroundTruth, read_ground_truth
 

@@ -13,18 +13,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ectype.challenge.digests import sha256_of_file
-from ectype.challenge.events import Accepted, Score, Scored
-from ectype.challenge.hosting import Host, submission_file
-from ectype.challenge.labels import split_labels
-from ectype.challenge.ledger import Writing
+from ectype.challenge.freezing.reference_digest import reference_digest
+from ectype.challenge.hosting.events import Accepted, Score, Scored
+from ectype.challenge.hosting.host import Host, submission_file
+from ectype.challenge.hosting.labels import split_labels
+from ectype.challenge.hosting.ledger import Writing
+from ectype.challenge.hosting.phases import Allowance, allowance, state_at
+from ectype.challenge.hosting.refereeing import make_folder, record_refusal
+from ectype.challenge.hosting.rules import Attempt, Refusal, ruling, same_file
+from ectype.challenge.hosting.settings import PhaseNumber, as_utc_text
+from ectype.challenge.hosting.standing import Submission, standing_of
 from ectype.challenge.manifest import Manifest
-from ectype.challenge.phases import Allowance, allowance, state_at
-from ectype.challenge.refereeing import make_folder, record_refusal
-from ectype.challenge.reference_digest import reference_digest
-from ectype.challenge.rules import Attempt, Refusal, ruling, same_file
 from ectype.challenge.scoring import submission_matches
-from ectype.challenge.settings import PhaseNumber, as_utc_text
-from ectype.challenge.standing import Submission, standing_of
 from ectype.challenge.tracks import track_of
 from ectype.challenge.validation import validate_submission
 from ectype.descriptors.extraction import OnProgress

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ectype.challenge.digests import canonical_json, sha256_of_text
-from ectype.challenge.events import Entry, decode_event, encode_event, kind_of
+from ectype.challenge.hosting.events import Entry, decode_event, encode_event, kind_of
 from ectype.errors import ChallengeError
 
 START = sha256_of_text("ectype challenge ledger 1")

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ectype.challenge.code_listing import Code, FrozenFile, list_code, uncommitted
 from ectype.challenge.digests import canonical_json, sha256_of_file, sha256_of_text
-from ectype.challenge.reference_digest import reference_digest
+from ectype.challenge.freezing.code_listing import Code, FrozenFile, list_code, uncommitted
+from ectype.challenge.freezing.reference_digest import reference_digest
 from ectype.errors import ChallengeError, UsageError
 from ectype.storage import write_json
 
@@ -58,7 +58,7 @@ class Freeze:
         Sorted by name.
     environment : FrozenFile
     references : str or None
-        Digest of the reference vectors; see `ectype.challenge.reference_digest`.
+        Digest of the reference vectors; see `ectype.challenge.freezing.reference_digest`.
     """
 
     team: str

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from ectype.challenge.phases import Allowance, State, allowance, state_at
-from ectype.challenge.settings import PhaseNumber, Settings, as_utc_text
-from ectype.challenge.standing import Standing, Submission, Team
+from ectype.challenge.hosting.phases import Allowance, State, allowance, state_at
+from ectype.challenge.hosting.settings import PhaseNumber, Settings, as_utc_text
+from ectype.challenge.hosting.standing import Standing, Submission, Team
 from ectype.challenge.tracks import Track
 
 

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from ectype import __version__
-from ectype.challenge.leaderboard import Leaderboard
+from ectype.challenge.boards.leaderboard import Leaderboard
 from ectype.storage import replacing
 
 BARS_SHOWN = 25
@@ -22,7 +22,7 @@ def write_board_page(path: str | Path, leaderboard: Leaderboard) -> None:
     """
     import jinja2
 
-    source = (resources.files("ectype.challenge") / "board.html").read_text("utf-8")
+    source = (resources.files("ectype.challenge.boards") / "board.html").read_text("utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     page = template.render(
         leaderboard=leaderboard,

@@ -1,8 +1,8 @@
 """Scoring a submission of either track: the same code for the host and for teams.
 
 Matching Track: the pairs as they are submitted. Descriptor Track: all pairs of queries and references, ranked by minus
-their squared L2 distance and cut at ten times the number of queries; see `ectype.challenge.range_search`. Both are then
-judged by `ectype.evaluation`.
+their squared L2 distance and cut at ten times the number of queries; see `ectype.challenge.scoring.range_search`. Both
+are then judged by `ectype.evaluation`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ectype.challenge.manifest import Manifest
-from ectype.challenge.range_search import best_pairs
+from ectype.challenge.scoring.range_search import best_pairs
 from ectype.challenge.tracks.descriptor_file import DescriptorFile
 from ectype.challenge.validation import Inspector, validate_submission
 from ectype.descriptors.extraction import OnProgress

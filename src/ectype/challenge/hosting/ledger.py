@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from ectype.challenge.chain import START, Row, entries_of, row_of
-from ectype.challenge.events import Entry, Event
-from ectype.challenge.ledger_schema import clear_errors, connect
+from ectype.challenge.hosting.chain import START, Row, entries_of, row_of
+from ectype.challenge.hosting.events import Entry, Event
+from ectype.challenge.hosting.ledger_schema import clear_errors, connect
 from ectype.collection.schema import transaction
 from ectype.errors import ChallengeError
 

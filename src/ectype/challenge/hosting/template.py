@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ectype.challenge.settings import PHASE2_LENGTH, PHASE2_SUBMISSIONS, SETTINGS_FILE, as_utc_text
+from ectype.challenge.hosting.settings import PHASE2_LENGTH, PHASE2_SUBMISSIONS, SETTINGS_FILE, as_utc_text
 from ectype.errors import ChallengeError
 from ectype.storage import replacing, storage_error
 

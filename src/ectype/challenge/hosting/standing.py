@@ -6,8 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ectype.challenge.events import Accepted, Disqualified, Entry, Frozen, Opened, Refused, Registered, Score, Scored
-from ectype.challenge.settings import PhaseNumber
+from ectype.challenge.hosting.events import (
+    Accepted,
+    Disqualified,
+    Entry,
+    Frozen,
+    Opened,
+    Refused,
+    Registered,
+    Score,
+    Scored,
+)
+from ectype.challenge.hosting.settings import PhaseNumber
 from ectype.challenge.tracks import Track
 from ectype.errors import ChallengeError
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ectype.challenge.digests import sha256_of_file
-from ectype.challenge.disc21_names import Content, Phase, Place, find_places
+from ectype.challenge.making.disc21_names import Content, Phase, Place, find_places
 from ectype.challenge.manifest import Manifest, ManifestEntry, Role, write_manifest
 from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores

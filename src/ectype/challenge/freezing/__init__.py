@@ -1,0 +1,1 @@
+"""Freezing an entry: digests of its code, weights, environment and reference descriptors."""
