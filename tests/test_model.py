@@ -176,6 +176,21 @@ def test_every_picture_becomes_the_square(rule: str, size: tuple[int, int]) -> N
     assert (result == (10, 120, 250)).all()
 
 
+def test_signals_are_survived_after_models_that_end_in_any_order() -> None:
+    code = """
+import os, signal
+from ectype.descriptors import load_model
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+first = load_model()
+second = load_model()
+del first
+del second
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "handled")
+
+
 USE_BOTH_RUNTIMES = """
 import sys
 import numpy as np

@@ -99,7 +99,7 @@ class EditedPhotographs(IterableDataset[Batch]):
 def load(data: EditedPhotographs, workers: int) -> DataLoader[Batch]:
     """Have batches made by so many processes; by this one with 0.
 
-    The processes are started afresh: forks of one in which OpenCV, OpenVINO or OpenMP have threads crash now and then.
+    The processes are started afresh: one forked from a process with threads may inherit locks that nobody opens.
     """
     if workers == 0:
         return DataLoader(data, batch_size=None)

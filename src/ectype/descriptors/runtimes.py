@@ -24,6 +24,8 @@ RuntimeName = Literal["auto", "openvino", "onnxruntime"]
 
 _BFLOAT16 = "BF16"  # OpenVINO's word for it
 _importing = threading.Lock()
+_opening = threading.Lock()
+_cores: list[Any] = []  # one at most; see `_openvino_core`
 
 
 class Runtime(Protocol):
@@ -79,15 +81,14 @@ def computes_in_bfloat16() -> bool:
     """Whether OpenVINO is here and this processor computes in bfloat16."""
     if importlib.util.find_spec("openvino") is None:
         return False
-    return _BFLOAT16 in _import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return _BFLOAT16 in _openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVinoRuntime:
     """OpenVINO on the CPU, in bfloat16 where that is allowed and the processor computes in it."""
 
     def __init__(self, path: Path, example: NDArray[np.number], bfloat16: bool) -> None:
-        openvino = _import_openvino()
-        core = openvino.Core()
+        core = _openvino_core()
         model = core.read_model(str(path))
         model.reshape(list(example.shape))
         _check_type(path, model.input().element_type.to_dtype(), example)
@@ -133,6 +134,20 @@ def _check_type(path: Path, taken: object, example: NDArray[np.number]) -> None:
     """Engines would convert in silence."""
     if str(taken) != str(example.dtype):
         raise ModelError(f"{path}: takes an input of {taken}, not of {example.dtype} as its card says")
+
+
+def _openvino_core() -> Any:
+    """The one OpenVINO core of the process, which is never closed.
+
+    A core gives the thread that makes it another stack for signals, and takes it back when it ends. Of two cores that
+    do not end in reverse order, the later one hands back what the earlier one has freed, and the next signal, such as
+    that of a child's end, kills the process without a word (seen with 2026.4).
+    """
+    openvino = _import_openvino()
+    with _opening:
+        if not _cores:
+            _cores.append(openvino.Core())
+    return _cores[0]
 
 
 def _import_openvino() -> Any:
