@@ -14,6 +14,7 @@ from ectype.descriptors.card import CARD_SUFFIX, read_card
 from ectype.descriptors.model import MODEL_FILE, digest_of
 from ectype.errors import ModelError
 from ectype_training.background import has_background
+from ectype_training.onnx_export import read_onnx
 
 _WEIGHTS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
@@ -62,10 +63,7 @@ def average(first: Path, second: Path, version: str, description: str, folder: P
 
 
 def _read(path: Path) -> onnx.ModelProto:
-    try:
-        model = onnx.load(path)
-    except Exception as error:  # protobuf has no error class of its own to rely on
-        raise ModelError(f"{path}: not a readable ONNX file: {error}") from error
+    model = read_onnx(path)
     if has_background(model):
         raise ModelError(f"{path}: its background belongs to it alone; give the model from before it")
     return model

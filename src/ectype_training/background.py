@@ -23,7 +23,7 @@ from ectype.descriptors.card import CARD_SUFFIX, read_card
 from ectype.descriptors.model import MODEL_FILE, digest_of
 from ectype.errors import InvalidDataError, ModelError
 from ectype.images import ImageItem
-from ectype_training.onnx_export import store_weights_as_float16
+from ectype_training.onnx_export import read_onnx, store_weights_as_float16
 
 GROUPS = 4096
 TEMPERATURE = 0.05
@@ -123,10 +123,7 @@ def add_background(source: Path, background: Background, version: str, descripti
         The file can't be read, has such a layer already, or gives descriptors of another length.
     """
     card = read_card(source.with_suffix(CARD_SUFFIX))
-    try:
-        model = onnx.load(source)
-    except Exception as error:  # protobuf has no error class of its own to rely on
-        raise ModelError(f"{source}: not a readable ONNX file: {error}") from error
+    model = read_onnx(source)
     if has_background(model):
         raise ModelError(f"{source}: has a background already; give the model from before it")
     if card.dimension != background.centres.shape[1]:

@@ -94,6 +94,20 @@ def export(model: nn.Module, identity: Identity, samples: NDArray[np.uint8], fol
     return card
 
 
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """Read an ONNX file.
+
+    Raises
+    ------
+    ModelError
+        It can't be read.
+    """
+    try:
+        return onnx.load(path)
+    except Exception as error:  # protobuf has no error class of its own to rely on
+        raise ModelError(f"{path}: not a readable ONNX file: {error}") from error
+
+
 def _lowest_cosine(path: Path, card: ModelCard, samples: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
     return float((OnnxModel(path, card).describe(list(samples)) * expected).sum(axis=1).min())
 

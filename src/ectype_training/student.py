@@ -18,7 +18,7 @@ from ectype.descriptors.preprocessing import square
 from ectype.errors import ModelError
 from ectype_training.config import Config
 from ectype_training.efficientnet_lite import FEATURES, EfficientNetLite0, SameConv, convolutions
-from ectype_training.onnx_export import MEAN, STD
+from ectype_training.onnx_export import MEAN, STD, read_onnx
 from ectype_training.pooling import GeM
 from ectype_training.run import load_checkpoint, read_identity
 
@@ -48,10 +48,7 @@ class Student(nn.Module):
         ModelError
             The file can't be read, or is of another architecture.
         """
-        try:
-            graph = onnx.load(path).graph
-        except Exception as error:  # protobuf has no error class of its own to rely on
-            raise ModelError(f"{path}: not a readable ONNX file: {error}") from error
+        graph = read_onnx(path).graph
         arrays = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
         arrays |= {
             node.output[0]: arrays[node.input[0]] for node in graph.node if node.input[:1] and node.input[0] in arrays

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ectype.errors import CollectionError, InvalidDataError, StorageError, UsageError
+from ectype.errors import CollectionError, EctypeError, InvalidDataError, StorageError, UsageError
 
 FORMAT = "1"
 APPLICATION_ID = 0x45435459  # "ECTY", so that `file` and a stray open know whose it is
@@ -150,3 +150,40 @@ def create_database(path: Path, meta: dict[str, str]) -> None:
         connection.execute("COMMIT")
         # Readers go on reading while one process writes. Last, so that nothing is left in the log when this closes.
         connection.execute("PRAGMA journal_mode = WAL")
+
+
+def connect_or_create(
+    path: Path, application_id: int, statements: Iterable[str], unsound: Callable[[Path, str], EctypeError]
+) -> sqlite3.Connection:
+    """Open a database that is kept beside collections; one that is missing, or whose making was cut short, is made.
+
+    Parameters
+    ----------
+    path : Path
+    application_id : int
+        Of the program that it belongs to.
+    statements : iterable of str
+        SQL that makes its tables, one statement each.
+    unsound : callable
+        Gives the error to raise for a database of another program, from its path and the reason.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
+        if _number_of_tables(connection) == 0:
+            connection.execute("PRAGMA journal_mode = WAL")
+            with transaction(connection):
+                if _number_of_tables(connection) == 0:  # else another process was quicker
+                    for statement in (f"PRAGMA application_id = {application_id}", *statements):
+                        connection.execute(statement)
+        (found,) = connection.execute("PRAGMA application_id").fetchone()
+        if found != application_id:
+            raise unsound(path, "it belongs to another program")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _number_of_tables(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ectype.collection.schema import BUSY_SECONDS, transaction
 from ectype.collection.schema import clear_errors as clear_errors_of_collections
+from ectype.collection.schema import connect_or_create
 from ectype.errors import CollectionError
 
 FORMAT = "1"
 APPLICATION_ID = 0x45435444  # "ECTD"
 
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 -- What was there when it was last looked at. Saves reading files again that have not changed.
 CREATE TABLE images (
@@ -48,7 +48,7 @@ CREATE TABLE marks (
     PRIMARY KEY (first, second),
     CHECK (first < second)
 ) WITHOUT ROWID;
-"""
+INSERT INTO meta VALUES ('format', '{FORMAT}')"""
 
 
 @contextmanager
@@ -73,24 +73,4 @@ def unsound(path: Path, reason: str) -> CollectionError:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the database; one that is missing, or whose making was cut short, is made."""
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
-        if _number_of_tables(connection) == 0:
-            connection.execute("PRAGMA journal_mode = WAL")
-            with transaction(connection):
-                if _number_of_tables(connection) == 0:  # else another process was quicker
-                    for statement in (f"PRAGMA application_id = {APPLICATION_ID};" + _SCHEMA).split(";"):
-                        connection.execute(statement)
-                    connection.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
-        (found,) = connection.execute("PRAGMA application_id").fetchone()
-        if found != APPLICATION_ID:
-            raise unsound(path, "it belongs to another program")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _number_of_tables(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    return connect_or_create(path, APPLICATION_ID, _SCHEMA.split(";"), unsound)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ectype.challenge.auditing.comparing import Scores, compare
@@ -15,10 +15,9 @@ from ectype.challenge.running.entry import Entry
 from ectype.challenge.running.run import read_pairs, run_entry, temporary_folder
 from ectype.challenge.running.sandbox import run_in_sandbox
 from ectype.challenge.running.staging import Images, lay_out
+from ectype.descriptors.extraction import OnProgress
 from ectype.errors import EvaluationError, SubmissionError
 from ectype.evaluation import read_matches
-
-OnProgress = Callable[[int], None]
 
 _TIME_OF_CHANGE = 1_600_000_000  # of every image; seconds since 1970
 

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ectype.collection.schema import BUSY_SECONDS, transaction
 from ectype.collection.schema import clear_errors as clear_errors_of_collections
+from ectype.collection.schema import connect_or_create
 from ectype.errors import ChallengeError, CollectionError
 
 APPLICATION_ID = 0x4543544C  # "ECTL"
 
 # The third trigger is for INSERT OR REPLACE, which deletes without firing the second.
 _SCHEMA = (
-    f"PRAGMA application_id = {APPLICATION_ID}",
     """CREATE TABLE events (
     number INTEGER PRIMARY KEY,
     time TEXT NOT NULL,
@@ -51,23 +50,4 @@ def unsound(path: Path, reason: str) -> ChallengeError:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the ledger; one that is missing, or whose making was cut short, is made."""
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
-        if _number_of_tables(connection) == 0:
-            connection.execute("PRAGMA journal_mode = WAL")
-            with transaction(connection):
-                if _number_of_tables(connection) == 0:  # else another process was quicker
-                    for statement in _SCHEMA:
-                        connection.execute(statement)
-        (found,) = connection.execute("PRAGMA application_id").fetchone()
-        if found != APPLICATION_ID:
-            raise unsound(path, "it belongs to another program")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _number_of_tables(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    return connect_or_create(path, APPLICATION_ID, _SCHEMA, unsound)
