@@ -46,9 +46,18 @@ class Config:
     separation_weight : float
         Of keeping own and other targets on two sides of one threshold for all pictures (distillation).
     koleo_weight : float
-        Of the entropy term that spreads descriptors (contrast).
+        Of the entropy term that spreads descriptors.
+    follow : float
+        How far a photograph's target moves towards what the student says of it, each time it is seen: 0 for targets
+        that stay, below 1 (distillation).
     frozen_blocks : int
         The stem and so many blocks keep the weights they start with; -1 freezes nothing.
+    frozen_norms : bool
+        Normalisations keep the means and variances they start with, which a trained model's are good enough for: steps
+        are faster, and learn from the network that is exported.
+    looks : int
+        How often each edited photograph is learnt from: as it is, then mirrored, at times with quarter turns. A look
+        costs less than an edit (after Hoffer et al., "Augment your batch", CVPR 2020).
     unedited : float
         Share of the photographs that are shown as they are.
     most_edits : int
@@ -78,7 +87,10 @@ class Config:
     cosine_weight: float = 5.0
     separation_weight: float = 0.5
     koleo_weight: float = 1.0
+    follow: float = 0.0
     frozen_blocks: int = -1
+    frozen_norms: bool = False
+    looks: int = 1
     unedited: float = 0.1
     most_edits: int = 4
     often: tuple[str, ...] = field(default=())
@@ -88,7 +100,7 @@ class Config:
     seed: int = 2021
 
     def __post_init__(self) -> None:
-        for name in ("steps", "size", "batch", "most_edits"):
+        for name in ("steps", "size", "batch", "looks", "most_edits"):
             if getattr(self, name) < 1:
                 raise InvalidDataError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("rate", "temperature"):
@@ -96,6 +108,8 @@ class Config:
                 raise InvalidDataError(f"{name} must be above 0, not {getattr(self, name)}")
         if not 1 <= self.dimension <= MOST_DIMENSIONS:
             raise InvalidDataError(f"dimension must be from 1 to {MOST_DIMENSIONS}, not {self.dimension}")
+        if not 0 <= self.follow < 1:
+            raise InvalidDataError(f"follow is a share from 0 to less than 1, not {self.follow}")
         if not 0 <= self.unedited <= 1:
             raise InvalidDataError(f"unedited is a share from 0 to 1, not {self.unedited}")
         if self.objective not in ("distillation", "contrast"):

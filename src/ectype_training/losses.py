@@ -1,21 +1,47 @@
-"""What the student is told: be what the teacher says, be like your copies, be unlike all else."""
+"""What the student is told: be what the targets say, be like your copies, be unlike all else."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """How far edited photographs are from where they should be; scalars.
+
+    Attributes
+    ----------
+    contrast : Tensor
+        Cross entropy of the own target among all.
+    distance : Tensor
+        One minus the mean cosine to the own target.
+    separation : Tensor
+        How far own targets lie below the threshold and all others together above it. The threshold is the middle
+        between the two, over the batch.
+    spread : Tensor
+        Minus the mean log of the distance to the nearest target of a photograph that is not in the picture.
+    """
+
+    contrast: Tensor
+    distance: Tensor
+    separation: Tensor
+    spread: Tensor
+
+
 def distillation(
     descriptors: Tensor, targets: Tensor, numbers: Tensor, present: Tensor, temperature: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """How far edited photographs are from what the teacher says of the unedited ones.
+) -> Distillation:
+    """Compare edited photographs with the targets of the unedited ones.
 
-    A softmax over the teacher's descriptors of the whole training set (InfoNCE, van den Oord et al., 2018, with the set
-    in place of the batch: one matrix product for thousands of negatives), the cosine to the own one, and one threshold
-    that all pictures share (after Zhou et al., UniTSFace, NeurIPS 2023): the softmax orders the photographs for each
-    picture by itself, while micro-average precision compares scores of different pictures.
+    A softmax over the targets of the whole training set (InfoNCE, van den Oord et al., 2018, with the set in place of
+    the batch: one matrix product for thousands of negatives), the cosine to the own one, and one threshold that all
+    pictures share (after Zhou et al., UniTSFace, NeurIPS 2023): the softmax orders the photographs for each picture by
+    itself, while micro-average precision compares scores of different pictures. And the nearest other target is pushed
+    away, however far it is already (as the entropy term of SSCD, Pizzi et al., CVPR 2022).
 
     Parameters
     ----------
@@ -32,9 +58,7 @@ def distillation(
 
     Returns
     -------
-    contrast, distance, separation : Tensor
-        Scalars: the cross entropy, one minus the mean cosine, and how far own targets lie below the threshold and all
-        others together above it. The threshold is the middle between the two, over the batch.
+    Distillation
     """
     similarity = descriptors @ targets.T
     own = similarity.gather(1, numbers[:, None])
@@ -44,10 +68,13 @@ def distillation(
     kept = other != numbers[row]
     logits = logits.index_put((row[kept], other[kept]), logits.new_tensor(-torch.inf))
     own_logits = own[:, 0] / temperature
-    others = logits.scatter(1, numbers[:, None], -torch.inf).logsumexp(1)
+    rest = logits.scatter(1, numbers[:, None], -torch.inf)
+    others = rest.logsumexp(1)
+    nearest = (2 - 2 * temperature * rest.amax(1)).clamp(1e-6, 4).sqrt()
     threshold = (own_logits + others).detach().mean() / 2
     separation = functional.softplus(threshold - own_logits) + functional.softplus(others - threshold)
-    return functional.softplus(others - own_logits).mean(), 1 - own.mean(), separation.mean()
+    entropy = functional.softplus(others - own_logits)
+    return Distillation(entropy.mean(), 1 - own.mean(), separation.mean(), -nearest.log().mean())
 
 
 def contrast(first: Tensor, second: Tensor, numbers: Tensor, temperature: float) -> Tensor:

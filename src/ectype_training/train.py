@@ -1,8 +1,9 @@
 """Train a student to see through edits.
 
 With a teacher, the student looks at an edited photograph and must say what the teacher says of the unedited one: it is
-pulled to that target, and must tell it from the targets of all other photographs. Without one, two edits of a
-photograph must be alike and unlike those of others.
+pulled to that target, and must tell it from the targets of all other photographs. Targets may follow what the student
+says of their photographs, and are then a memory of it (Wu et al., CVPR 2018) that the teacher began. Without a teacher,
+two edits of a photograph must be alike and unlike those of others.
 """
 
 from __future__ import annotations
@@ -108,6 +109,10 @@ class _Training:
             self._goal = torch.from_numpy(rows).to(self._device)
         freeze(self.student.backbone, config.frozen_blocks)
         self.student.to(self._device, memory_format=torch.channels_last).train()
+        if config.frozen_norms:
+            for module in self.student.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         learning = [p for p in self.student.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in learning if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -121,40 +126,47 @@ class _Training:
             return 0.0
         self.student.load_state_dict(state["student"])
         self._optimiser.load_state_dict(state["optimiser"])
+        if self._goal is not None:
+            self._goal.copy_(state["targets"])
         self.step = int(state["step"])
         return float(state["seconds"])
 
     def state(self, seconds: float) -> dict[str, Any]:
-        weights, moments = self.student.state_dict(), self._optimiser.state_dict()
-        return {"student": weights, "optimiser": moments, "step": self.step, "seconds": seconds}
+        state = {"student": self.student.state_dict(), "optimiser": self._optimiser.state_dict()}
+        if self._goal is not None:
+            state["targets"] = self._goal
+        return {**state, "step": self.step, "seconds": seconds}
 
     def update(self, batch: Batch, rate: float) -> tuple[float, float]:
         """Learn from one batch; returns its two losses."""
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         views, numbers, present = (part.to(self._device) for part in batch)
-        main, second, whole = self._losses(views.flatten(0, 1), numbers, present)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16):
+            descriptors = self.student(views.flatten(0, 1))
+        descriptors = descriptors.float()
+        main, second, whole = self._losses(descriptors, numbers, present)
         self._optimiser.zero_grad(set_to_none=True)
         whole.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), LARGEST_GRADIENT)
         self._optimiser.step()
         self.step += 1
+        if self._goal is not None and self._config.follow and self.step % self._config.looks == 0:
+            moved = torch.lerp(self._goal[numbers], descriptors.detach(), self._config.follow)
+            self._goal[numbers] = nn.functional.normalize(moved)
         return main.item(), second.item()
 
-    def _losses(self, images: Tensor, numbers: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _losses(self, descriptors: Tensor, numbers: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The two that are logged, and the weighted sum of all."""
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16):
-            descriptors = self.student(images)
-        descriptors = descriptors.float()
+        config = self._config
         if self._goal is not None:
-            main, distance, separation = distillation(
-                descriptors, self._goal, numbers, present, self._config.temperature
-            )
-            weighted = self._config.cosine_weight * distance + self._config.separation_weight * separation
-            return main, distance, main + weighted
+            found = distillation(descriptors, self._goal, numbers, present, config.temperature)
+            whole = found.contrast + config.cosine_weight * found.distance
+            whole = whole + config.separation_weight * found.separation + config.koleo_weight * found.spread
+            return found.contrast, found.distance, whole
         first, second = descriptors[0::2], descriptors[1::2]
-        main, spread = contrast(first, second, numbers, self._config.temperature), koleo(first)
-        return main, spread, main + self._config.koleo_weight * spread
+        main, spread = contrast(first, second, numbers, config.temperature), koleo(first)
+        return main, spread, main + config.koleo_weight * spread
 
 
 def _digest(config: Config, items: Sequence[ImageItem], targets: Path | None) -> str:
@@ -200,7 +212,17 @@ def _turned_to(
 
 def _batches(config: Config, items: Sequence[ImageItem], step: int, workers: int | None = None) -> Iterator[Batch]:
     workers = config.workers if workers is None else workers
-    return iter(load(EditedPhotographs(items, config, start=step), workers))
+    first, look = divmod(step, config.looks)
+    for number, batch in enumerate(load(EditedPhotographs(items, config, start=first), workers), first):
+        for again in range(look, config.looks):
+            yield _turned(batch, np.random.default_rng((config.seed, number, again))) if again else batch
+        look = 0
+
+
+def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
+    """The same pictures mirrored, and at times turned by quarters."""
+    views, numbers, present = batch
+    return torch.rot90(views.flip(3), int(rng.choice((0, 0, 0, 1, 2, 3))), (2, 3)), numbers, present
 
 
 def _rate(config: Config, step: int, share: float) -> float:

@@ -34,6 +34,8 @@ def test_plain_values_give_the_same_configuration_again() -> None:
         ("steps = 1\nrate = nan", "rate must be above 0"),
         ("steps = 1\nrate = true", "rate must be a number"),
         ("steps = 1\nbfloat16 = 1", "true or false"),
+        ("steps = 1\nlooks = 0", "looks must be at least 1"),
+        ("steps = 1\nfollow = 1", "from 0 to less than 1"),
         ("steps = 1\nunedited = 2", "share from 0 to 1"),
         ("steps = 1\ndimension = 512", "from 1 to 256"),
         ('steps = 1\nobjective = "both"', "objective must be"),

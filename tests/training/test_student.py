@@ -9,6 +9,7 @@ import torch
 from ectype.descriptors import load_model
 from ectype.errors import ModelError
 from ectype.transformations.materials import drawn_picture
+from ectype_training.efficientnet_lite import SameConv
 from ectype_training.onnx_export import Identity, export
 from ectype_training.student import Student, StudentModel, freeze
 
@@ -97,3 +98,22 @@ def test_other_files_and_other_architectures_are_refused(tmp_path: Path, exporte
         Student().load_onnx(other)
     with pytest.raises(ModelError, match="was expected"):
         Student(64).load_onnx(exported / "model.onnx")
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(9, 5, 1), (9, 5, 2), (10, 3, 2), (7, 3, 1)])
+def test_gradients_of_depthwise_convolutions_in_bfloat16_are_those_in_float32(
+    size: int, kernel: int, stride: int
+) -> None:
+    torch.manual_seed(0)
+    layer = SameConv(8, 8, kernel, stride, groups=8, bias=False)
+    pixels = torch.randn(2, 8, size, size).bfloat16()
+    results = []
+    for dtype in (torch.bfloat16, torch.float32):
+        x = pixels.to(dtype, copy=True).requires_grad_()
+        layer.zero_grad()
+        result = layer(x).float()
+        (result * torch.linspace(-1, 1, result.numel()).view_as(result)).sum().backward()
+        assert layer.weight.grad is not None and x.grad is not None
+        results.append((result.detach(), layer.weight.grad.clone(), x.grad.float()))
+    for inexact, exact in zip(*results, strict=True):
+        assert (inexact - exact).norm() < 0.01 * exact.norm()

@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from ectype.errors import InvalidDataError, ModelError, UsageError
 from ectype.images import ImageItem
 from ectype.transformations import KINDS
 from ectype_training import train as training
 from ectype_training.config import Config
+from ectype_training.dataset import Batch
 from ectype_training.kinds import measure_kinds
 from ectype_training.run import load_checkpoint
 from ectype_training.student import Student, StudentModel, load_student
+from ectype_training.targets import read_targets
 from ectype_training.train import train
 
 Draw = Callable[..., list[ImageItem]]
@@ -66,28 +69,93 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.parametrize("following", [False, True])
 def test_a_killed_run_goes_on_at_the_step_where_it_was(
-    drawn: Draw, short: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drawn: Draw,
+    short: Config,
+    targets: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    following: bool,
 ) -> None:
     items = drawn(8)
-    config = replace(short, steps=4)
-    whole = train(config, items, None, tmp_path / "whole")
+    config, teacher = replace(short, steps=6), None
+    if following:
+        config, teacher = replace(config, objective="distillation", follow=0.5, looks=3), targets(items)
+    whole = train(config, items, teacher, tmp_path / "whole")
     monkeypatch.setattr(training, "SAVE_SECONDS", -1)
     update = training._Training.update
 
-    def killed_in_the_third(self: training._Training, *arguments: object) -> tuple[float, float]:
-        if self.step == 2:
+    def killed_in_the_fifth(self: training._Training, *arguments: object) -> tuple[float, float]:
+        if self.step == 4:
             raise KilledError
         return update(self, *arguments)
 
-    monkeypatch.setattr(training._Training, "update", killed_in_the_third)
+    monkeypatch.setattr(training._Training, "update", killed_in_the_fifth)
     with pytest.raises(KilledError):
-        train(config, items, None, tmp_path / "run")
-    assert load_checkpoint(tmp_path / "run")["step"] == 2
+        train(config, items, teacher, tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run")["step"] == 4
     monkeypatch.setattr(training._Training, "update", update)
-    resumed = train(config, items, None, tmp_path / "run")
+    resumed = train(config, items, teacher, tmp_path / "run")
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, msg=name)
+
+
+def test_targets_follow_what_is_said_of_their_photographs_after_the_last_look(
+    drawn: Draw, short: Config, targets: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = drawn(30)
+    path = targets(items)
+    config = replace(short, objective="distillation", looks=2, follow=0.5)
+    begun = read_targets(path, items, config.dimension)
+    moved = []
+    update = training._Training.update
+
+    def watched(self: training._Training, batch: Batch, rate: float) -> tuple[float, float]:
+        result = update(self, batch, rate)
+        now: NDArray[np.float32] = self.state(0)["targets"].numpy().copy()
+        moved.append((set(np.flatnonzero(np.abs(now - begun).max(1) > 1e-5).tolist()), set(batch[1].tolist())))
+        np.testing.assert_allclose(np.linalg.norm(now, axis=1), 1, atol=1e-5)
+        return result
+
+    monkeypatch.setattr(training._Training, "update", watched)
+    train(config, items, path, tmp_path / "run")
+    (after_one, _), (after_two, seen) = moved
+    assert not after_one
+    assert after_two == seen
+
+
+def test_frozen_normalisations_keep_their_means_and_go_on_from_what_the_model_says(
+    drawn: Draw, short: Config, tmp_path: Path
+) -> None:
+    items = drawn(8)
+    config = replace(short, frozen_norms=True)
+    torch.manual_seed(config.seed)
+    begun = training.begin(config, items).state_dict()
+    trained = train(config, items, None, tmp_path / "run").state_dict()
+    for name in begun:
+        if "running" in name or "num_batches" in name:
+            torch.testing.assert_close(trained[name], begun[name], msg=name)
+    assert any(not torch.equal(trained[name], begun[name]) for name in begun if name.endswith("weight"))
+
+
+def test_each_edited_photograph_is_looked_at_again_mirrored_or_turned(drawn: Draw, short: Config) -> None:
+    items = drawn(8)
+    config = replace(short, looks=3)
+
+    def first(count: int, step: int) -> list[Batch]:
+        return [batch for batch, _ in zip(training._batches(config, items, step), range(count), strict=False)]
+
+    batches = first(6, 0)
+    for number in (0, 3):
+        views, owners, _ = batches[number]
+        turns = [torch.rot90(views.flip(3), quarter, (2, 3)) for quarter in range(4)]
+        for again in batches[number + 1 : number + 3]:
+            assert torch.equal(again[1], owners)
+            assert any(torch.equal(again[0], turned) for turned in turns)
+    assert not torch.equal(batches[0][0], batches[3][0])
+    for resumed, batch in zip(first(2, 4), batches[4:], strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(resumed, batch, strict=True))
 
 
 def test_a_finished_run_is_left_as_it_is(drawn: Draw, short: Config, tmp_path: Path) -> None:
