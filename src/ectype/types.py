@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from ectype.errors import InvalidDataError
 from ectype.evidence import Decision, Evidence
+
+OnProgress = Callable[[int], None]
+"""Called with how much was done since the last call: images, or bytes where it says so."""
 
 MAX_DIMENSION = 4096
 """Largest descriptor: more than any model in use gives, little enough that blocks of rows fit into memory.

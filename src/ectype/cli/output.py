@@ -25,9 +25,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from ectype.descriptors.extraction import OnProgress
 from ectype.errors import UsageError
-from ectype.types import SkippedImage
+from ectype.types import OnProgress, SkippedImage
 
 DONE, DONE_WITH_SKIPS, WRONG_USAGE, INVALID_DATA, INTERRUPTED = 0, 1, 2, 3, 130
 Writer = TypeVar("Writer", bound=Callable[..., None])

@@ -18,7 +18,7 @@ from ectype.collection.folder import DATABASE, INDEX, MODEL, make_folder
 from ectype.collection.records import NewImage, Reference
 from ectype.collection.store import Store
 from ectype.descriptors import DescriptorModel, load_model
-from ectype.descriptors.extraction import OnProgress, map_items
+from ectype.descriptors.extraction import map_items
 from ectype.descriptors.runtimes import RuntimeName
 from ectype.errors import (
     CollectionError,
@@ -31,7 +31,7 @@ from ectype.errors import (
     UsageError,
 )
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits
-from ectype.types import Neighbours, SkippedImage, check_vectors
+from ectype.types import Neighbours, OnProgress, SkippedImage, check_vectors
 from ectype.verification import Prepared
 
 IMAGES_A_TRANSACTION = 256

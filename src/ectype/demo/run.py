@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ectype.collection import Collection
-from ectype.descriptors.extraction import OnProgress
 from ectype.errors import InvalidDataError, UnreadableImageError
 from ectype.evaluation import Evaluation, evaluate, plot_precision_recall, read_ground_truth, write_matches
 from ectype.images import ImageItem, decode_image, list_images
@@ -22,7 +21,7 @@ from ectype.matching import MatchReport, match_images
 from ectype.reports import Annotation, Heading, data_uri, write_match_report
 from ectype.storage import storage_error
 from ectype.transformations import KINDS, Edit, Materials, Recipe
-from ectype.types import SkippedImage
+from ectype.types import OnProgress, SkippedImage
 
 EDITS = (
     "crop",

@@ -20,10 +20,7 @@ from ectype.descriptors.contract import DescriptorModel
 from ectype.descriptors.runtimes import available_cores
 from ectype.errors import ModelError, UnreadableImageError
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
-from ectype.types import SkippedImage
-
-OnProgress = Callable[[int], None]
-"""Called with the number of images finished since the last call."""
+from ectype.types import OnProgress, SkippedImage
 
 _IMAGES_A_TASK = 8
 

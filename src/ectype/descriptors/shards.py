@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ectype.descriptors.contract import DescriptorModel
-from ectype.descriptors.extraction import DescribedImage, OnProgress, describe_items
+from ectype.descriptors.extraction import DescribedImage, describe_items
 from ectype.descriptors.files import write_blocks
 from ectype.errors import UsageError
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits
 from ectype.storage import flush_to_disk, replacing, storage_error
-from ectype.types import SkippedImage
+from ectype.types import OnProgress, SkippedImage
 
 IMAGES_A_SHARD = 1024
 

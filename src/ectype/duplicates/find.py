@@ -9,7 +9,6 @@ from dataclasses import replace
 from ectype.collection import Collection
 from ectype.collection.folder import DATABASE as COLLECTION_DATABASE
 from ectype.descriptors import DescriptorModel
-from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import RuntimeName
 from ectype.duplicates.comparing import IMAGES_A_TRANSACTION, FindsCopies, by_matching, compare
 from ectype.duplicates.holdings import Progress, hold_collection, hold_photographs, list_photographs
@@ -19,7 +18,7 @@ from ectype.duplicates.store import Store
 from ectype.duplicates.summary import Summary
 from ectype.errors import ModelMismatchError
 from ectype.images import DEFAULT_LIMITS, ImageLimits
-from ectype.types import SkippedImage
+from ectype.types import OnProgress, SkippedImage
 
 MakesFinder = Callable[[Collection, DescriptorModel, ImageLimits], FindsCopies]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from ectype.collection import Collection, Reference
 from ectype.collection.adding import refuse_repeated_ids
 from ectype.descriptors import DescriptorModel
-from ectype.descriptors.extraction import OnProgress
 from ectype.duplicates.files import look_at
 from ectype.duplicates.place import printable
 from ectype.duplicates.records import HeldImage, Holding
@@ -19,7 +18,7 @@ from ectype.duplicates.store import Store
 from ectype.errors import InvalidDataError
 from ectype.images import ImageItem, ImageLimits
 from ectype.images.sources import expand
-from ectype.types import SkippedImage
+from ectype.types import OnProgress, SkippedImage
 
 IMAGES_A_TRANSACTION = 256
 

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from ectype.collection import Collection
 from ectype.descriptors import DescribedImage, DescriptorModel, describe_items
-from ectype.descriptors.extraction import OnProgress
 from ectype.errors import ModelMismatchError
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits
 from ectype.matching.report import MatchReport, check_limits
 from ectype.matching.selection import PAIRS_A_QUERY, default_total, select_best
-from ectype.types import DescriptorSet, Match, Neighbours, SkippedImage
+from ectype.types import DescriptorSet, Match, Neighbours, OnProgress, SkippedImage
 
 _QUERIES_A_SEARCH = 16384
 

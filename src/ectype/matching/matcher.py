@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 
 from ectype.collection import Collection, Reference
 from ectype.descriptors import DescriptorModel
-from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores
 from ectype.errors import UnreadableImageError
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
@@ -25,7 +24,7 @@ from ectype.matching.report import MatchReport, check_limits
 from ectype.matching.scoring import QueryPicture, ReferencePicture, describe_query, is_blank, score_pair
 from ectype.matching.selection import PAIRS_A_QUERY, default_total
 from ectype.matching.views import VIEWS
-from ectype.types import Match, SkippedImage
+from ectype.types import Match, OnProgress, SkippedImage
 from ectype.verification import SIDE, Prepared
 
 CANDIDATES = 20

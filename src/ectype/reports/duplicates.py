@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from ectype import __version__
 from ectype.duplicates import DuplicateReport, FoundPair, HeldImage
 from ectype.images import ImageItem
+from ectype.reports.page import write_page
 from ectype.reports.pictures import thumbnail
-from ectype.storage import replacing
 
 SETS_SHOWN, IMAGES_A_SET, PAIRS_SHOWN = 250, 24, 100
 
@@ -54,9 +52,14 @@ def write_duplicate_report(path: str | Path, report: DuplicateReport, title: str
         for one in report.contradictions[:SETS_SHOWN]
     ]
     review = [_pair(pair, report.locations.__getitem__) for pair in report.review[:PAIRS_SHOWN]]
-    page = _render(title=title, report=report, sets=sets, contradictions=contradictions, review=review)
-    with replacing(path) as temporary:
-        temporary.write_text(page, "utf-8")
+    content = {
+        "title": title,
+        "report": report,
+        "sets": sets,
+        "contradictions": contradictions,
+        "review": review,
+    }
+    write_page(path, "ectype.reports", "duplicates.html", content)
 
 
 def _row(images: Sequence[HeldImage], sentences: tuple[str, ...]) -> _Row:
@@ -79,11 +82,3 @@ def _show(id: str, location: str, size: str) -> _Shown:
 
 def _size(image: HeldImage) -> str:
     return f"{image.width} × {image.height}, {image.bytes:,} bytes" if image.bytes is not None else "no file"
-
-
-def _render(**content: object) -> str:
-    import jinja2
-
-    source = (resources.files("ectype.reports") / "duplicates.html").read_text("utf-8")
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    return template.render(version=__version__, **content)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import TypeGuard
 
-from ectype import __version__
 from ectype.evidence import Points
 from ectype.images import ImageItem
 from ectype.matching import MatchReport
 from ectype.reports.canvas import Pixels
 from ectype.reports.drawing import draw_pair, shows
+from ectype.reports.page import write_page
 from ectype.reports.pictures import SIDE, pixels_of, thumbnail_of, within
 from ectype.reports.reasons import reasons
-from ectype.storage import replacing
-from ectype.types import Match, SkippedImage
+from ectype.types import Match
 
 QUERIES_SHOWN = 250
 _DRAWING_BYTES = 40_000
@@ -88,9 +86,15 @@ def write_match_report(
     for match in report.matches:  # the highest score comes first
         best.setdefault(match.query_id, match)
     rows = [_row(match, report, annotations or {}) for match in islice(best.values(), QUERIES_SHOWN)]
-    page = _render(heading, rows, len(report.matches), report.skipped)
-    with replacing(path) as temporary:
-        temporary.write_text(page, "utf-8")
+    content = {
+        "heading": heading,
+        "rows": rows,
+        "reasons": reasons,
+        "total": len(report.matches),
+        "skipped": report.skipped,
+        "most": QUERIES_SHOWN,
+    }
+    write_page(path, "ectype.reports", "matches.html", content)
 
 
 def _row(match: Match, report: MatchReport, annotations: Mapping[tuple[str, str], Annotation]) -> _Row:
@@ -118,19 +122,3 @@ def _is_of(pixels: Pixels | None, size: tuple[int, int]) -> TypeGuard[Pixels]:
 def _points(region: Points, size: tuple[int, int]) -> str:
     """A polygon as SVG writes it, in thousandths of the picture's sides."""
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in region / size * 1000)
-
-
-def _render(heading: Heading, rows: Sequence[_Row], total: int, skipped: Sequence[SkippedImage]) -> str:
-    import jinja2
-
-    source = (resources.files("ectype.reports") / "matches.html").read_text("utf-8")
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    return template.render(
-        heading=heading,
-        rows=rows,
-        reasons=reasons,
-        total=total,
-        skipped=skipped,
-        most=QUERIES_SHOWN,
-        version=__version__,
-    )

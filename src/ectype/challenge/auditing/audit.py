@@ -15,9 +15,9 @@ from ectype.challenge.running.entry import Entry
 from ectype.challenge.running.run import read_pairs, run_entry, temporary_folder
 from ectype.challenge.running.sandbox import run_in_sandbox
 from ectype.challenge.running.staging import Images, lay_out
-from ectype.descriptors.extraction import OnProgress
 from ectype.errors import EvaluationError, SubmissionError
 from ectype.evaluation import read_matches
+from ectype.types import OnProgress
 
 _TIME_OF_CHANGE = 1_600_000_000  # of every image; seconds since 1970
 

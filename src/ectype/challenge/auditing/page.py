@@ -5,17 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from ectype import __version__
 from ectype.challenge.auditing.comparing import Finding
 from ectype.challenge.auditing.report import AuditReport, ProbeResult
 from ectype.challenge.running.staging import Images
 from ectype.images import ImageItem
-from ectype.reports import data_uri
+from ectype.reports import data_uri, write_page
 from ectype.reports.pictures import thumbnail
-from ectype.storage import replacing
 
 FINDINGS_SHOWN = 5
 """Of each run; the JSON report holds more."""
@@ -56,18 +53,9 @@ def write_audit_page(path: str | Path, report: AuditReport, images: Images) -> N
     StorageError
         The disk refused.
     """
-    import jinja2
-
-    source = (resources.files("ectype.challenge.auditing") / "audit.html").read_text("utf-8")
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    page = template.render(
-        report=report,
-        plot=data_uri(_plot(report), "image/png"),
-        rows=[(result, [_shown(result, finding, images) for finding in _first(result)]) for result in report.results],
-        version=__version__,
-    )
-    with replacing(path) as temporary:
-        temporary.write_text(page, "utf-8")
+    rows = [(result, [_shown(result, finding, images) for finding in _first(result)]) for result in report.results]
+    content = {"report": report, "plot": data_uri(_plot(report), "image/png"), "rows": rows}
+    write_page(path, "ectype.challenge.auditing", "audit.html", content)
 
 
 def _first(result: ProbeResult) -> tuple[Finding, ...]:

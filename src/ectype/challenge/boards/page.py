@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
-from ectype import __version__
 from ectype.challenge.boards.leaderboard import Leaderboard
-from ectype.storage import replacing
+from ectype.reports import write_page
 
 BARS_SHOWN = 25
 
@@ -20,15 +18,6 @@ def write_board_page(path: str | Path, leaderboard: Leaderboard) -> None:
     StorageError
         The disk refused.
     """
-    import jinja2
-
-    source = (resources.files("ectype.challenge.boards") / "board.html").read_text("utf-8")
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    page = template.render(
-        leaderboard=leaderboard,
-        most=BARS_SHOWN,
-        revealed=any(row.hidden is not None for board in leaderboard.boards for row in board.rows),
-        version=__version__,
-    )
-    with replacing(path) as temporary:
-        temporary.write_text(page, "utf-8")
+    revealed = any(row.hidden is not None for board in leaderboard.boards for row in board.rows)
+    content = {"leaderboard": leaderboard, "most": BARS_SHOWN, "revealed": revealed}
+    write_page(path, "ectype.challenge.boards", "board.html", content)

@@ -27,10 +27,10 @@ from ectype.challenge.manifest import Manifest
 from ectype.challenge.scoring import submission_matches
 from ectype.challenge.tracks import track_of
 from ectype.challenge.validation import validate_submission
-from ectype.descriptors.extraction import OnProgress
 from ectype.errors import ChallengeError, SubmissionError
 from ectype.evaluation import Evaluation, GroundTruth, evaluate
 from ectype.storage import replacing
+from ectype.types import OnProgress
 
 
 @dataclass(frozen=True, slots=True)

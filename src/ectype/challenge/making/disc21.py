@@ -21,11 +21,11 @@ from pathlib import Path
 from ectype.challenge.digests import sha256_of_file
 from ectype.challenge.making.disc21_names import Content, Phase, Place, find_places
 from ectype.challenge.manifest import Manifest, ManifestEntry, Role, write_manifest
-from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores
 from ectype.errors import ChallengeError
 from ectype.evaluation import GroundTruth, read_ground_truth
 from ectype.images import IMAGE_SUFFIXES, ImageItem
+from ectype.types import OnProgress
 
 MANIFESTS: Mapping[Phase, str] = {1: "manifest.csv", 2: "manifest-phase2.csv"}
 

@@ -18,11 +18,11 @@ from ectype.challenge.making.plan import DataSetPlan
 from ectype.challenge.making.report import MakeReport
 from ectype.challenge.making.selection import listing_digest, select, too_few
 from ectype.challenge.making.site import MADE, Arguments, Site
-from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores
 from ectype.errors import ChallengeError, UsageError
 from ectype.images import ImageItem
 from ectype.storage import write_json
+from ectype.types import OnProgress
 
 
 def make_dataset(

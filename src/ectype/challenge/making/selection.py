@@ -14,10 +14,9 @@ from ectype.challenge.making.crew import Crew
 from ectype.challenge.making.photographs import Glance, GlanceTask
 from ectype.challenge.making.plan import DataSetPlan
 from ectype.challenge.making.site import Site
-from ectype.descriptors.extraction import OnProgress
 from ectype.errors import ChallengeError
 from ectype.images import ImageItem
-from ectype.types import SkippedImage
+from ectype.types import OnProgress, SkippedImage
 
 PHOTOGRAPHS_A_SHARD = 128
 

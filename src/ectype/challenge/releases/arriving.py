@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 
 from ectype.challenge.manifest import Manifest, ManifestEntry, read_manifest
-from ectype.challenge.releases.parallel import OnProgress
 from ectype.challenge.releases.shards import Source, check_path, image_blocks, unpack
 from ectype.errors import ChallengeError, StorageError
 from ectype.storage import storage_error
+from ectype.types import OnProgress
 
 WORKING = ".incoming"
 

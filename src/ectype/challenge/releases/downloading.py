@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ectype.challenge.releases.listing import LISTING, MOST_BYTES_OF_A_LISTING, Release, ReleaseFile, parse_release
-from ectype.challenge.releases.parallel import OnProgress
 from ectype.challenge.releases.places import BLOCK, ConnectionLostError, Place
 from ectype.errors import DownloadError
 from ectype.storage import storage_error
+from ectype.types import OnProgress
 
 if TYPE_CHECKING:
     from hashlib import _Hash

@@ -11,11 +11,12 @@ from ectype.challenge.manifest import ManifestEntry, Role, read_manifest
 from ectype.challenge.releases.arriving import Arrivals, check_room, digest_of
 from ectype.challenge.releases.downloading import Download, Manners
 from ectype.challenge.releases.listing import LISTING, Release, ReleaseFile
-from ectype.challenge.releases.parallel import OnProgress, in_parallel
+from ectype.challenge.releases.parallel import in_parallel
 from ectype.challenge.releases.places import Place
 from ectype.challenge.releases.shards import read_end, shard_bytes
 from ectype.errors import ChallengeError, UsageError
 from ectype.storage import flush_to_disk, replacing
+from ectype.types import OnProgress
 
 _MOST_BYTES_OF_A_MANIFEST = 2 << 30
 

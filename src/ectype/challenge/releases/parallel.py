@@ -7,9 +7,10 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Lock
 from typing import TypeVar
 
+from ectype.types import OnProgress
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-OnProgress = Callable[[int], None]
 
 
 class _StoppedError(Exception):

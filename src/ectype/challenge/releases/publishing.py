@@ -9,10 +9,11 @@ from functools import partial
 
 from ectype.challenge.releases.downloading import read_release
 from ectype.challenge.releases.listing import LISTING, Release, ReleaseFile, named_by_digest
-from ectype.challenge.releases.parallel import OnProgress, in_parallel
+from ectype.challenge.releases.parallel import in_parallel
 from ectype.challenge.releases.places import Place
 from ectype.challenge.releases.planning import Plan, PlannedFile
 from ectype.errors import ChallengeError, UsageError
+from ectype.types import OnProgress
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from pathlib import Path
 from ectype.challenge.manifest import ManifestEntry, Role
 from ectype.challenge.releases.contents import Contents
 from ectype.challenge.releases.listing import LISTING, Release, ReleaseFile, named_by_digest
-from ectype.challenge.releases.parallel import OnProgress
 from ectype.challenge.releases.secrets import Key, check_is_free, write_key
 from ectype.challenge.releases.shards import bytes_in_tar, pack_images
 from ectype.challenge.releases.stream import CHUNK, PieceNumber, seal_piece
 from ectype.errors import UsageError
 from ectype.storage import flush_to_disk, storage_error
+from ectype.types import OnProgress
 
 PIECE_BYTES = 256 << 20
 """Of a sealed file, before encryption; a multiple of a chunk."""

@@ -14,12 +14,13 @@ from typing import Any, get_args
 from ectype.challenge.manifest import ManifestEntry, Role, read_manifest
 from ectype.challenge.releases.arriving import Arrivals, check_room
 from ectype.challenge.releases.listing import LISTING, Release, is_place_in_root, parse_release
-from ectype.challenge.releases.parallel import OnProgress, in_parallel
+from ectype.challenge.releases.parallel import in_parallel
 from ectype.challenge.releases.secrets import Key
 from ectype.challenge.releases.shards import bytes_in_tar, split_into_shards
 from ectype.challenge.releases.stream import SealedReader, SealedStream
 from ectype.errors import ChallengeError
 from ectype.storage import replacing
+from ectype.types import OnProgress
 
 DELIVERY_BYTES = 64 << 20
 """Of images that are unpacked by one thread, and then get their names together."""

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ectype.challenge.scoring.near_pairs import Extended, Product
-from ectype.descriptors.extraction import OnProgress
 from ectype.descriptors.runtimes import available_cores
+from ectype.types import OnProgress
 
 QUERIES_A_BLOCK = 512
 _PAIRS_A_PIECE = 2**18

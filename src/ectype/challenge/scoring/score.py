@@ -15,10 +15,9 @@ from ectype.challenge.manifest import Manifest
 from ectype.challenge.scoring.range_search import best_pairs
 from ectype.challenge.tracks.descriptor_file import DescriptorFile
 from ectype.challenge.validation import Inspector, validate_submission
-from ectype.descriptors.extraction import OnProgress
 from ectype.errors import SubmissionError
 from ectype.evaluation import Evaluation, GroundTruth, evaluate, read_matches
-from ectype.types import Match
+from ectype.types import Match, OnProgress
 
 PAIRS_A_QUERY = 10
 """Of the Descriptor Track: as many pairs are kept, over all queries."""

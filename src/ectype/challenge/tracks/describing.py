@@ -12,11 +12,10 @@ from ectype.challenge.tracks.descriptor_file import ROWS_A_BLOCK, Rows, write_de
 from ectype.challenge.tracks.folding import Folding, Unfolded
 from ectype.collection import Collection
 from ectype.descriptors import DescribedImage, DescriptorModel, describe_items
-from ectype.descriptors.extraction import OnProgress
 from ectype.errors import CollectionError, ModelMismatchError
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits
 from ectype.matching import Background, bundled_calibration, find_calibration
-from ectype.types import DescriptorSet, SkippedImage
+from ectype.types import DescriptorSet, OnProgress, SkippedImage
 
 References = Collection | DescriptorSet
 
