@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from ectype.descriptors import ModelCard, OnnxModel
-from ectype.descriptors.runtimes import computes_in_bfloat16
 from ectype.errors import ModelError
 
 _SMALL = 1024  # parameters; biases stay as they are
@@ -25,7 +24,7 @@ MEAN, STD = 127.0, 128.0
 """How pixel values are normalised, inside the graph: as EfficientNet-Lite's own weights expect it."""
 
 LOWEST_COSINE = 0.999
-"""To what PyTorch says, for bfloat16 to be allowed."""
+"""To what PyTorch says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def export(model: nn.Module, identity: Identity, samples: NDArray[np.uint8], fol
     Returns
     -------
     ModelCard
-        It allows bfloat16 only if the samples' descriptors, computed in it here, keep a cosine of 0.999 to PyTorch's.
+        bfloat16 is off in it; see `ectype_training.bfloat16`.
 
     Raises
     ------
@@ -80,14 +79,8 @@ def export(model: nn.Module, identity: Identity, samples: NDArray[np.uint8], fol
         licence=identity.licence,
         description=identity.description,
     )
-    if computes_in_bfloat16():
-        lowest = _lowest_cosine(path, replace(card, bfloat16=True), samples, expected)
-        print(f"lowest cosine to PyTorch in bfloat16: {lowest:.6f}")
-        card = replace(card, bfloat16=lowest >= LOWEST_COSINE)
-    else:
-        print("bfloat16 is off in the card: this processor can't show what it would do")
-    lowest = _lowest_cosine(path, card, samples, expected)
-    print(f"lowest cosine to PyTorch, as the card allows: {lowest:.6f}")
+    lowest = float((OnnxModel(path, card).describe(list(samples)) * expected).sum(axis=1).min())
+    print(f"lowest cosine to PyTorch: {lowest:.6f}")
     if not lowest >= LOWEST_COSINE:
         raise ModelError(f"{path}: the lowest cosine to PyTorch is {lowest:.4f}; {LOWEST_COSINE} is needed")
     path.with_suffix(".json").write_text(card.to_json(), "utf-8")
@@ -106,10 +99,6 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         return onnx.load(path)
     except Exception as error:  # protobuf has no error class of its own to rely on
         raise ModelError(f"{path}: not a readable ONNX file: {error}") from error
-
-
-def _lowest_cosine(path: Path, card: ModelCard, samples: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
-    return float((OnnxModel(path, card).describe(list(samples)) * expected).sum(axis=1).min())
 
 
 def _write_onnx(model: nn.Module, size: int, path: Path) -> str:
@@ -148,5 +137,20 @@ def store_weights_as_float16(model: onnx.ModelProto) -> None:
         weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), stored))
         casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def widen_weights(model: onnx.ModelProto) -> None:
+    """Have weights that are stored as float16 stored as float32: the opposite of `store_weights_as_float16`."""
+    weights = {entry.name: entry for entry in model.graph.initializer}
+    nodes = []
+    for node in model.graph.node:
+        weight = weights.get(node.input[0]) if node.op_type == "Cast" else None
+        if weight is not None and weight.data_type == TensorProto.FLOAT16:
+            wide = numpy_helper.to_array(weight).astype(np.float32)
+            weight.CopyFrom(numpy_helper.from_array(wide, node.output[0]))
+        else:
+            nodes.append(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -1,0 +1,120 @@
+"""Making a model compute the same in bfloat16 as in float32.
+
+Processors that multiply in bfloat16 run a model about twice as fast, and round in three places: weights, what one layer
+gives the next, and sums, which they keep in float32. Nearly all of the difference comes from two of them, and both can
+be part of the model itself, for every runtime:
+
+- weights and biases are stored as values that bfloat16 has;
+- the first convolution's output is rounded to 8 bits, which bfloat16 has, too. In flat areas all of it would be rounded
+  the same way otherwise, as much as the values are large, and what rounds the same way does not average out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from ectype.descriptors import ModelCard, OnnxModel
+from ectype.descriptors.card import CARD_SUFFIX, read_card
+from ectype.descriptors.model import MODEL_FILE, digest_of
+from ectype.descriptors.runtimes import computes_in_bfloat16
+from ectype.errors import ModelError
+from ectype_training.onnx_export import LOWEST_COSINE, read_onnx, store_weights_as_float16, widen_weights
+
+STEP = 1 / 32
+"""Of the first convolution's output, which ReLU6 keeps from 0 to 6: 193 values of 8 bits."""
+
+_SCALE, _ZERO = "stem.step", "stem.zero"
+
+
+def fit(source: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> ModelCard:
+    """Write a model that computes the same in bfloat16, and its card.
+
+    Parameters
+    ----------
+    source : Path
+        An ONNX file with its card beside it, exported by this package.
+    pictures : sequence of ndarray of uint8, shape (h, w, 3)
+        To compare the two kinds of computing on.
+    folder : Path
+        Existing.
+
+    Returns
+    -------
+    ModelCard
+        It allows bfloat16 if that keeps a cosine of 0.999 to float32 on every picture; where the processor doesn't
+        compute in it, nothing can be shown, and it does not.
+
+    Raises
+    ------
+    ModelError
+        The file can't be read, or its first convolution is not followed by a ReLU6.
+    """
+    card = read_card(source.with_suffix(CARD_SUFFIX))
+    before = OnnxModel(source, card).describe(pictures)
+    model = read_onnx(source)
+    widen_weights(model)
+    round_to_bfloat16(model)
+    store_weights_as_float16(model)
+    onnx.checker.check_model(model, full_check=True)
+    path = folder / MODEL_FILE
+    onnx.save(model, path)
+    card = replace(card, sha256=digest_of(path), bfloat16=False)
+    exact = OnnxModel(path, card).describe(pictures)
+    print(f"mean cosine to the model before: {(before * exact).sum(axis=1).mean():.4f}")
+    if computes_in_bfloat16():
+        allowed = replace(card, bfloat16=True)
+        lowest = (OnnxModel(path, allowed, "openvino").describe(pictures) * exact).sum(axis=1).min()
+        print(f"lowest cosine of bfloat16 to float32: {lowest:.6f}")
+        card = allowed if lowest >= LOWEST_COSINE else card
+    else:
+        print("bfloat16 is off in the card: this processor can't show what it would do")
+    path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
+    return card
+
+
+def round_to_bfloat16(model: onnx.ModelProto) -> None:
+    """Have a model round its weights, and what its first convolution gives, to values that bfloat16 has.
+
+    Raises
+    ------
+    ModelError
+        The first convolution is not followed by a ReLU6.
+    """
+    used = {name for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul") for name in node.input}
+    for weight in model.graph.initializer:
+        if weight.name in used:
+            weight.CopyFrom(numpy_helper.from_array(rounded(numpy_helper.to_array(weight)), weight.name))
+    if not any(entry.name == _SCALE for entry in model.graph.initializer):
+        _round_the_stem(model.graph)
+
+
+def rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The nearest values that bfloat16 has, ties to even."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+    return nearest.view(np.float32)
+
+
+def _round_the_stem(graph: onnx.GraphProto) -> None:
+    nodes = list(graph.node)
+    place = next((place for place, node in enumerate(nodes) if node.op_type == "Conv"), None)
+    output = None if place is None else nodes[place].output[0]
+    if place is None or [node.op_type for node in nodes if output in node.input] != ["Clip"]:
+        raise ModelError("a first convolution with a ReLU6 behind it was expected")
+    exact, integers = "stem.exact", "stem.integers"
+    nodes[place].output[0] = exact
+    constants = ((_SCALE, np.array(STEP, np.float32)), (_ZERO, np.array(0, np.uint8)))
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants)
+    nodes[place + 1 : place + 1] = [
+        helper.make_node("QuantizeLinear", [exact, _SCALE, _ZERO], [integers]),
+        helper.make_node("DequantizeLinear", [integers, _SCALE, _ZERO], [output]),
+    ]
+    del graph.node[:]
+    graph.node.extend(nodes)
