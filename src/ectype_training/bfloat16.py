@@ -43,7 +43,7 @@ def fit(source: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> Mo
     pictures : sequence of ndarray of uint8, shape (h, w, 3)
         To compare the two kinds of computing on.
     folder : Path
-        Existing.
+        Made if it is not there.
 
     Returns
     -------
@@ -64,6 +64,7 @@ def fit(source: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> Mo
     store_weights_as_float16(model)
     onnx.checker.check_model(model, full_check=True)
     path = folder / MODEL_FILE
+    folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
     card = replace(card, sha256=digest_of(path), bfloat16=False)
     exact = OnnxModel(path, card).describe(pictures)

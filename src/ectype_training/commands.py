@@ -181,7 +181,6 @@ def _bfloat16(options: argparse.Namespace) -> None:
     from ectype_training.bfloat16 import fit
 
     items = list_images(options.images, ids="path")
-    options.out.mkdir(parents=True, exist_ok=True)
     card = fit(options.model, [decode_image(item.read()) for item in _some(items)], options.out)
     print(f"{options.out}: {card.name} {card.version}, bfloat16 is {'on' if card.bfloat16 else 'off'}")
 

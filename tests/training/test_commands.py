@@ -35,6 +35,12 @@ def test_a_run_is_exported_and_evaluated(begun: Path, capsys: pytest.CaptureFixt
     assert (model.card.name, model.card.version, model.card.description) == ("tried", "7", "made by a test")
     assert (model.input_size, model.dimension) == (48, 16)
 
+    words = ["bfloat16", "--model", begun / "model" / "model.onnx", "--images", begun / "drawn", "--out", begun / "fit"]
+    assert run(list(map(str, words))) == 0
+    fitted = load_model(begun / "fit")
+    assert (fitted.card.version, fitted.card.description) == ("7", "made by a test")
+    assert fitted.card.sha256 != model.card.sha256
+
     words = ["evaluate", *names, "--kinds", "unedited", "blur", "--copies", "5", "--out", begun / "kinds.json"]
     assert run(list(map(str, words))) == 0
     rows = json.loads((begun / "kinds.json").read_text())
@@ -89,6 +95,7 @@ def test_kinds_are_left_out_in_turn(drawn: Draw, tmp_path: Path) -> None:
         ("train --config {}/config.toml --images {}/empty --out {}/run", "empty"),
         ("train --config {}/config.toml --images {}/absent --out {}/run", "absent"),
         ("export --run {}/none --images {}/drawn --name a --version 1 --description {}/config.toml --out {}/m", "none"),
+        ("bfloat16 --model {}/absent.onnx --images {}/drawn --out {}/m", "absent"),
         ("evaluate --model {}/absent.onnx --images {}/drawn", "absent.onnx"),
         ("evaluate --images {}/drawn --kinds teleport", "teleport"),
         ("evaluate --model a --run b --images {}/drawn", "not both"),
