@@ -11,10 +11,9 @@ from onnx import TensorProto, numpy_helper
 
 from ectype.descriptors import ModelCard
 from ectype.descriptors.card import CARD_SUFFIX, read_card
-from ectype.descriptors.model import MODEL_FILE, digest_of
 from ectype.errors import ModelError
 from ectype_training.background import has_background
-from ectype_training.onnx_export import read_onnx
+from ectype_training.onnx_export import read_onnx, write_model
 
 _WEIGHTS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
@@ -32,7 +31,7 @@ def average(first: Path, second: Path, version: str, description: str, folder: P
     version, description : str
         For the card.
     folder : Path
-        Existing.
+        Made if it is not there.
 
     Returns
     -------
@@ -55,11 +54,7 @@ def average(first: Path, second: Path, version: str, description: str, folder: P
             here, there = numpy_helper.to_array(mine), numpy_helper.to_array(its)
             middle = (here.astype(np.float64) + there) / 2
             mine.CopyFrom(numpy_helper.from_array(middle.astype(here.dtype), mine.name))
-    path = folder / MODEL_FILE
-    onnx.save(model, path)
-    card = replace(card, version=version, sha256=digest_of(path), bfloat16=False, description=description)
-    path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
-    return card
+    return write_model(model, replace(card, version=version, bfloat16=False, description=description), folder)
 
 
 def _read(path: Path) -> onnx.ModelProto:

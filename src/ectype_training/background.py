@@ -20,10 +20,9 @@ from onnx import helper, numpy_helper
 
 from ectype.descriptors import DescribedImage, DescriptorModel, ModelCard, describe_items
 from ectype.descriptors.card import CARD_SUFFIX, read_card
-from ectype.descriptors.model import MODEL_FILE, digest_of
 from ectype.errors import InvalidDataError, ModelError
 from ectype.images import ImageItem
-from ectype_training.onnx_export import read_onnx, store_weights_as_float16
+from ectype_training.onnx_export import read_onnx, store_weights_as_float16, write_model
 
 GROUPS = 4096
 TEMPERATURE = 0.05
@@ -115,7 +114,7 @@ def add_background(source: Path, background: Background, version: str, descripti
     version, description : str
         For the card.
     folder : Path
-        Existing.
+        Made if it is not there.
 
     Raises
     ------
@@ -130,12 +129,7 @@ def add_background(source: Path, background: Background, version: str, descripti
         raise ModelError(f"{source}: gives {card.dimension} dimensions, the background {background.centres.shape[1]}")
     _append(model.graph, background)
     store_weights_as_float16(model)
-    onnx.checker.check_model(model, full_check=True)
-    path = folder / MODEL_FILE
-    onnx.save(model, path)
-    card = replace(card, version=version, sha256=digest_of(path), bfloat16=False, description=description)
-    path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
-    return card
+    return write_model(model, replace(card, version=version, bfloat16=False, description=description), folder)
 
 
 def _append(graph: onnx.GraphProto, background: Background) -> None:

@@ -1,8 +1,8 @@
 """Making a model compute the same in bfloat16 as in float32.
 
-Processors that multiply in bfloat16 run a model about twice as fast, and round in three places: weights, what one layer
-gives the next, and sums, which they keep in float32. Nearly all of the difference comes from two of them, and both can
-be part of the model itself, for every runtime:
+Processors that multiply in bfloat16 run a model about twice as fast. They round weights, biases, and what one layer
+gives the next; sums stay in float32. Nearly all of the difference comes from two roundings, which can be part of the
+model itself, for every runtime:
 
 - weights and biases are stored as values that bfloat16 has;
 - the first convolution's output is rounded to 8 bits, which bfloat16 has, too. In flat areas all of it would be rounded
@@ -22,10 +22,10 @@ from onnx import helper, numpy_helper
 
 from ectype.descriptors import ModelCard, OnnxModel
 from ectype.descriptors.card import CARD_SUFFIX, read_card
-from ectype.descriptors.model import MODEL_FILE, digest_of
+from ectype.descriptors.model import MODEL_FILE
 from ectype.descriptors.runtimes import computes_in_bfloat16
 from ectype.errors import ModelError
-from ectype_training.onnx_export import LOWEST_COSINE, read_onnx, store_weights_as_float16, widen_weights
+from ectype_training.onnx_export import LOWEST_COSINE, read_onnx, store_weights_as_float16, widen_weights, write_model
 
 STEP = 1 / 32
 """Of the first convolution's output, which ReLU6 keeps from 0 to 6: 193 values of 8 bits."""
@@ -62,21 +62,19 @@ def fit(source: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> Mo
     widen_weights(model)
     round_to_bfloat16(model)
     store_weights_as_float16(model)
-    onnx.checker.check_model(model, full_check=True)
+    card = write_model(model, replace(card, bfloat16=False), folder)
     path = folder / MODEL_FILE
-    folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, path)
-    card = replace(card, sha256=digest_of(path), bfloat16=False)
     exact = OnnxModel(path, card).describe(pictures)
     print(f"mean cosine to the model before: {(before * exact).sum(axis=1).mean():.4f}")
     if computes_in_bfloat16():
         allowed = replace(card, bfloat16=True)
         lowest = (OnnxModel(path, allowed, "openvino").describe(pictures) * exact).sum(axis=1).min()
         print(f"lowest cosine of bfloat16 to float32: {lowest:.6f}")
-        card = allowed if lowest >= LOWEST_COSINE else card
+        if lowest >= LOWEST_COSINE:
+            card = allowed
+            path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
     else:
         print("bfloat16 is off in the card: this processor can't show what it would do")
-    path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
     return card
 
 

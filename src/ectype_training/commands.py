@@ -162,7 +162,6 @@ def _average(options: argparse.Namespace) -> None:
     from ectype_training.averaging import average
 
     description = _read_description(options.description)
-    options.out.mkdir(parents=True, exist_ok=True)
     card = average(*options.models, options.version, description, options.out)
     print(f"{options.out}: {card.name} {card.version}, {card.input_size} px, {card.dimension} dimensions")
 
@@ -172,7 +171,6 @@ def _background(options: argparse.Namespace) -> None:
 
     description = _read_description(options.description)
     found = describe_background(load_model(options.model), list_images(options.images, ids="path"), options.groups)
-    options.out.mkdir(parents=True, exist_ok=True)
     card = add_background(options.model, found, options.version, description, options.out)
     print(f"{options.out}: {card.name} {card.version}, {len(found.counts)} groups")
 

@@ -63,7 +63,7 @@ class SameConv(nn.Conv2d):
         return self._convolved(functional.pad(x, pads), 0)
 
     def _convolved(self, x: Tensor, padding: int) -> Tensor:
-        learns = torch.is_grad_enabled() and self.weight.requires_grad
+        learns = torch.is_grad_enabled() and self.weight.requires_grad and self.bias is None
         if learns and self.groups > 1 and x.dtype == torch.bfloat16 and x.device.type == "cpu":
             result: Tensor = _DepthwiseConv.apply(x, self.weight, self.stride[0], padding)
             return result

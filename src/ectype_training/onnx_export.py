@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from ectype.descriptors import ModelCard, OnnxModel
+from ectype.descriptors.card import CARD_SUFFIX
+from ectype.descriptors.model import MODEL_FILE, digest_of
 from ectype.errors import ModelError
 
 _SMALL = 1024  # parameters; biases stay as they are
@@ -124,6 +126,17 @@ def _write_onnx(model: nn.Module, size: int, path: Path) -> str:
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_model(model: onnx.ModelProto, card: ModelCard, folder: Path) -> ModelCard:
+    """Write a checked model with its card into a folder, made if it is not there; returns the card with its digest."""
+    onnx.checker.check_model(model, full_check=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / MODEL_FILE
+    onnx.save(model, path)
+    card = replace(card, sha256=digest_of(path))
+    path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
+    return card
 
 
 def store_weights_as_float16(model: onnx.ModelProto) -> None:

@@ -126,14 +126,14 @@ class _Training:
             return 0.0
         self.student.load_state_dict(state["student"])
         self._optimiser.load_state_dict(state["optimiser"])
-        if self._goal is not None:
+        if self._goal is not None and self._config.follow:
             self._goal.copy_(state["targets"])
         self.step = int(state["step"])
         return float(state["seconds"])
 
     def state(self, seconds: float) -> dict[str, Any]:
         state = {"student": self.student.state_dict(), "optimiser": self._optimiser.state_dict()}
-        if self._goal is not None:
+        if self._goal is not None and self._config.follow:  # else they are as they were read
             state["targets"] = self._goal
         return {**state, "step": self.step, "seconds": seconds}
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ectype.images import ImageItem, list_images
 from ectype.transformations.materials import drawn_picture
 from ectype_training.config import Config
+from ectype_training.onnx_export import Identity, export
+from ectype_training.student import Student
 
 SHORT = Config(steps=2, objective="contrast", start="random", size=48, dimension=16, batch=4, warm_up=1, workers=0)
 
@@ -32,6 +35,23 @@ def drawn(tmp_path: Path) -> Callable[..., list[ImageItem]]:
         return list_images([folder], ids="path")
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def export_student() -> Callable[[Path, Sequence[np.ndarray], int], Path]:
+    """Exports a student of random weights, with normalisations that have seen some pictures."""
+
+    def write(folder: Path, pictures: Sequence[np.ndarray], dimension: int) -> Path:
+        torch.manual_seed(0)
+        student = Student(dimension).train()
+        with torch.no_grad():
+            for _ in range(60):
+                student(torch.from_numpy(np.stack(pictures)))
+        identity = Identity("student", "1", "Apache-2.0", "made by a test")
+        export(student.eval(), identity, np.stack(pictures), folder)
+        return folder / "model.onnx"
+
+    return write
 
 
 @pytest.fixture

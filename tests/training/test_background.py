@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from ectype.errors import InvalidDataError, ModelError
 from ectype.transformations.materials import drawn_picture
 from ectype_training.averaging import average
 from ectype_training.background import Background, add_background, describe_background, group
-from ectype_training.onnx_export import Identity, export
 from ectype_training.student import Student
 
 SIZE, DIMENSION = 64, 24
@@ -23,15 +23,12 @@ def pictures() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def plain(pictures: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    student = Student(DIMENSION).train()
-    with torch.no_grad():
-        for _ in range(60):
-            student(torch.from_numpy(np.stack(pictures)))
-    folder = tmp_path_factory.mktemp("plain")
-    export(student.eval(), Identity("student", "1", "Apache-2.0", "made by a test"), np.stack(pictures), folder)
-    return folder / "model.onnx"
+def plain(
+    export_student: Callable[[Path, Sequence[np.ndarray], int], Path],
+    pictures: list[np.ndarray],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    return export_student(tmp_path_factory.mktemp("plain"), pictures, DIMENSION)
 
 
 def unit_rows(count: int, dimension: int, seed: int) -> np.ndarray:

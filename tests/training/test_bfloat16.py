@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ectype.descriptors.runtimes import computes_in_bfloat16
 from ectype.errors import ModelError
 from ectype.transformations.materials import drawn_picture
 from ectype_training.bfloat16 import STEP, fit, round_to_bfloat16, rounded
-from ectype_training.onnx_export import Identity, export, store_weights_as_float16, widen_weights
+from ectype_training.onnx_export import store_weights_as_float16, widen_weights
 from ectype_training.student import Student
 
 SIZE = 64
@@ -26,15 +27,12 @@ def pictures() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def plain(pictures: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    student = Student(24).train()
-    with torch.no_grad():
-        for _ in range(60):
-            student(torch.from_numpy(np.stack(pictures)))
-    folder = tmp_path_factory.mktemp("plain")
-    export(student.eval(), Identity("student", "1", "Apache-2.0", "made by a test"), np.stack(pictures), folder)
-    return folder / "model.onnx"
+def plain(
+    export_student: Callable[[Path, Sequence[np.ndarray], int], Path],
+    pictures: list[np.ndarray],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    return export_student(tmp_path_factory.mktemp("plain"), pictures, 24)
 
 
 def weights_of(path: Path) -> dict[str, np.ndarray]:
