@@ -57,9 +57,7 @@ class DescriptorAttack:
             The model is of another architecture.
         """
         model = bundled_model()
-        student = Student(model.card.dimension)
-        student.load_onnx(model.file)
-        return cls(student, model.card.input_size, model.card.sha256)
+        return cls(Student.from_onnx(model.file), model.card.input_size, model.card.sha256)
 
     def attack(self, pixels: Pixels, psnr: float, seed: int) -> Pixels:
         """Push a picture's descriptor away from where it is.

@@ -6,7 +6,8 @@ model itself, for every runtime:
 
 - weights and biases are stored as values that bfloat16 has;
 - the first convolution's output is rounded to 8 bits, which bfloat16 has, too. In flat areas all of it would be rounded
-  the same way otherwise, as much as the values are large, and what rounds the same way does not average out.
+  the same way otherwise, as much as the values are large, and what rounds the same way does not average out. So are the
+  pixels of halved pictures, which are means of four.
 """
 
 from __future__ import annotations
@@ -25,12 +26,23 @@ from ectype.descriptors.card import CARD_SUFFIX, read_card
 from ectype.descriptors.model import MODEL_FILE
 from ectype.descriptors.runtimes import computes_in_bfloat16
 from ectype.errors import ModelError
-from ectype_training.onnx_export import LOWEST_COSINE, read_onnx, store_weights_as_float16, widen_weights, write_model
+from ectype_training.onnx_export import (
+    LOWEST_COSINE,
+    MEAN,
+    STD,
+    read_onnx,
+    store_weights_as_float16,
+    widen_weights,
+    write_model,
+)
 
 STEP = 1 / 32
 """Of the first convolution's output, which ReLU6 keeps from 0 to 6: 193 values of 8 bits."""
 
-_SCALE, _ZERO = "stem.step", "stem.zero"
+_LEVEL = (1 - 2**-12) / STD
+"""Of pixels, and a hair less: no mean of four is then in the middle between two, where runtimes round either way."""
+
+_STEM, _PIXELS = ("stem.step", "stem.zero"), ("pixels.step", "pixels.zero")
 
 
 def fit(source: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> ModelCard:
@@ -90,8 +102,8 @@ def round_to_bfloat16(model: onnx.ModelProto) -> None:
     for weight in model.graph.initializer:
         if weight.name in used:
             weight.CopyFrom(numpy_helper.from_array(rounded(numpy_helper.to_array(weight)), weight.name))
-    if not any(entry.name == _SCALE for entry in model.graph.initializer):
-        _round_the_stem(model.graph)
+    if not any(entry.name == _STEM[0] for entry in model.graph.initializer):
+        _round_to_8_bits(model.graph)
 
 
 def rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -101,19 +113,26 @@ def rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return nearest.view(np.float32)
 
 
-def _round_the_stem(graph: onnx.GraphProto) -> None:
-    nodes = list(graph.node)
-    place = next((place for place, node in enumerate(nodes) if node.op_type == "Conv"), None)
-    output = None if place is None else nodes[place].output[0]
-    if place is None or [node.op_type for node in nodes if output in node.input] != ["Clip"]:
+def _round_to_8_bits(graph: onnx.GraphProto) -> None:
+    first = next((node.input[1] for node in graph.node if node.op_type == "Conv"), None)
+    stems = [node.output[0] for node in graph.node if node.op_type == "Conv" and node.input[1] == first]  # a scale each
+    after = [[node.op_type for node in graph.node if stem in node.input] for stem in stems]
+    if not stems or any(kinds != ["Clip"] for kinds in after):
         raise ModelError("a first convolution with a ReLU6 behind it was expected")
-    exact, integers = "stem.exact", "stem.integers"
-    nodes[place].output[0] = exact
-    constants = ((_SCALE, np.array(STEP, np.float32)), (_ZERO, np.array(0, np.uint8)))
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants)
-    nodes[place + 1 : place + 1] = [
-        helper.make_node("QuantizeLinear", [exact, _SCALE, _ZERO], [integers]),
-        helper.make_node("DequantizeLinear", [integers, _SCALE, _ZERO], [output]),
-    ]
+    halved = [node.output[0] for node in graph.node if node.op_type == "AveragePool"]
+    levels = dict.fromkeys(stems, _STEM) | dict.fromkeys(halved, _PIXELS)
+    constants = ((_STEM, STEP, 0), (_PIXELS, _LEVEL, round(MEAN)))
+    for (step, zero), size, level in constants:
+        graph.initializer.append(numpy_helper.from_array(np.array(size, np.float32), step))
+        graph.initializer.append(numpy_helper.from_array(np.array(level, np.uint8), zero))
+    nodes = []
+    for node in graph.node:
+        nodes.append(node)
+        output = node.output[0]
+        if output in levels:
+            exact, integers = f"{output}.exact", f"{output}.integers"
+            node.output[0] = exact
+            nodes.append(helper.make_node("QuantizeLinear", [exact, *levels[output]], [integers]))
+            nodes.append(helper.make_node("DequantizeLinear", [integers, *levels[output]], [output]))
     del graph.node[:]
     graph.node.extend(nodes)

@@ -33,6 +33,8 @@ class Config:
         ``imagenet``, ``random``, or the ONNX file of an earlier model of the same architecture.
     size : int
         Pixels a side of what the student looks at.
+    scales : int
+        At how many sizes it looks at that: as it is, then with sides halved each time.
     dimension : int
     batch : int
         Photographs a step.
@@ -78,6 +80,7 @@ class Config:
     objective: Literal["distillation", "contrast"] = "distillation"
     start: str = "imagenet"
     size: int = 160
+    scales: int = 1
     dimension: int = 256
     batch: int = 48
     rate: float = 1e-3
@@ -100,7 +103,7 @@ class Config:
     seed: int = 2021
 
     def __post_init__(self) -> None:
-        for name in ("steps", "size", "batch", "looks", "most_edits"):
+        for name in ("steps", "size", "scales", "batch", "looks", "most_edits"):
             if getattr(self, name) < 1:
                 raise InvalidDataError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("rate", "temperature"):
@@ -108,6 +111,8 @@ class Config:
                 raise InvalidDataError(f"{name} must be above 0, not {getattr(self, name)}")
         if not 1 <= self.dimension <= MOST_DIMENSIONS:
             raise InvalidDataError(f"dimension must be from 1 to {MOST_DIMENSIONS}, not {self.dimension}")
+        if self.size % 2 ** (self.scales - 1):
+            raise InvalidDataError(f"a size of {self.size} can't be halved for {self.scales} scales")
         if not 0 <= self.follow < 1:
             raise InvalidDataError(f"follow is a share from 0 to less than 1, not {self.follow}")
         if not 0 <= self.unedited <= 1:

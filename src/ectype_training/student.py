@@ -24,21 +24,34 @@ from ectype_training.run import load_checkpoint, read_identity
 
 
 class Student(nn.Module):
-    """uint8 images (n, s, s, 3) to unit float32 descriptors (n, dimension)."""
+    """uint8 images (n, s, s, 3) to unit float32 descriptors (n, dimension).
 
-    def __init__(self, dimension: int = 256) -> None:
+    Parameters
+    ----------
+    dimension : int
+    scales : int
+        At how many sizes pictures are looked at: as they are, then with sides halved each time. One linear layer weighs
+        what all of them say.
+    """
+
+    def __init__(self, dimension: int = 256, scales: int = 1) -> None:
         super().__init__()
+        self.scales = scales
         self.backbone = EfficientNetLite0()
         self.pooling = GeM(3.0)
-        self.project = nn.Linear(FEATURES, dimension)
+        self.project = nn.Linear(scales * FEATURES, dimension)
 
     def forward(self, images: Tensor) -> Tensor:
         x = (images.permute(0, 3, 1, 2).float() - MEAN) / STD
-        x = self.backbone(x.contiguous(memory_format=torch.channels_last))
-        return functional.normalize(self.project(self.pooling(x.float())))
+        sizes = [x.contiguous(memory_format=torch.channels_last)]
+        while len(sizes) < self.scales:
+            sizes.append(functional.avg_pool2d(sizes[-1], 2))
+        features = [self.pooling(self.backbone(x).float()) for x in sizes]
+        return functional.normalize(self.project(torch.cat(features, 1)))
 
-    def load_onnx(self, path: Path) -> None:
-        """Start from an exported model.
+    @classmethod
+    def from_onnx(cls, path: Path) -> Student:
+        """The student that an exported model was.
 
         Its convolutions have their normalisations folded in; these come back as ones that change nothing, until
         `renormalise` has seen what flows through them.
@@ -48,13 +61,11 @@ class Student(nn.Module):
         ModelError
             The file can't be read, or is of another architecture.
         """
-        graph = read_onnx(path).graph
-        arrays = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
-        arrays |= {
-            node.output[0]: arrays[node.input[0]] for node in graph.node if node.input[:1] and node.input[0] in arrays
-        }
-        layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
-        pairs = list(convolutions(self.backbone))
+        layers, arrays = _layers(path)
+        last = arrays.get(layers[-1].input[1]) if layers else None
+        dimension, features = (1, FEATURES) if last is None or last.ndim != 2 else last.shape
+        student = cls(dimension, max(1, features // FEATURES))
+        pairs = list(convolutions(student.backbone))
         if len(layers) != len(pairs) + 1:
             raise ModelError(
                 f"{path}: {len(layers)} layers, where EfficientNet-Lite0 and a linear one have {len(pairs) + 1}"
@@ -67,9 +78,19 @@ class Student(nn.Module):
                 norm.running_var.fill_(1 - norm.eps)
                 norm.weight.fill_(1)
                 norm.bias.copy_(bias)
-        weight, bias = _weights(path, layers[-1], arrays, tuple(self.project.weight.shape))
+        weight, bias = _weights(path, layers[-1], arrays, tuple(student.project.weight.shape))
         with torch.no_grad():
-            self.project.weight.copy_(weight)
+            student.project.weight.copy_(weight)
+            student.project.bias.copy_(bias)
+        return student
+
+    def look_at_more(self, scales: int) -> None:
+        """Have a student of one scale look at several; each begins with half the weight of the one before."""
+        shares = 0.5 ** torch.arange(scales)
+        weight, bias = self.project.weight.detach(), self.project.bias.detach()
+        self.scales, self.project = scales, nn.Linear(scales * FEATURES, len(bias))
+        with torch.no_grad():
+            self.project.weight.copy_(torch.cat([share * weight for share in shares / shares.sum()], 1))
             self.project.bias.copy_(bias)
 
     def renormalise(self, batches: Iterable[Tensor]) -> None:
@@ -97,6 +118,20 @@ class Student(nn.Module):
                 norm.bias.copy_(shift + scale * mean)
                 norm.running_mean.copy_(mean)
                 norm.running_var.copy_(variance)
+
+
+def _layers(path: Path) -> tuple[list[onnx.NodeProto], dict[str, NDArray[np.float32]]]:
+    """A model's layers that have weights, each once, however many scales go through it; and all weights by name."""
+    graph = read_onnx(path).graph
+    arrays = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
+    arrays |= {
+        node.output[0]: arrays[node.input[0]] for node in graph.node if node.input[:1] and node.input[0] in arrays
+    }
+    layers: dict[str, onnx.NodeProto] = {}
+    for node in graph.node:
+        if node.op_type in ("Conv", "Gemm"):
+            layers.setdefault(node.input[1], node)
+    return list(layers.values()), arrays
 
 
 def _weights(
@@ -140,7 +175,7 @@ def load_student(folder: Path) -> tuple[Student, Config]:
     identity = read_identity(folder)
     names = set(Config(steps=1).to_dict())
     config = Config.from_dict({name: value for name, value in identity.items() if name in names}, str(folder))
-    student = Student(config.dimension)
+    student = Student(config.dimension, config.scales)
     freeze(student.backbone, config.frozen_blocks)
     student.load_state_dict(load_checkpoint(folder)["student"])
     return student.eval(), config

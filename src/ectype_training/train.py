@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ectype.descriptors.preprocessing import square
-from ectype.errors import InvalidDataError, UsageError
+from ectype.errors import InvalidDataError, ModelError, UsageError
 from ectype.images import ImageItem, decode_image
 from ectype_training.config import FRESH_STARTS, Config
 from ectype_training.dataset import Batch, EditedPhotographs, load
@@ -184,13 +184,27 @@ def _digest(config: Config, items: Sequence[ImageItem], targets: Path | None) ->
 
 def begin(config: Config, items: Sequence[ImageItem]) -> Student:
     """The student before the first step."""
-    student = Student(config.dimension).to(memory_format=torch.channels_last)
-    if config.start == "imagenet":
-        student.backbone.load_imagenet()
-    elif config.start != "random":
-        student.load_onnx(Path(config.start))
+    if config.start in FRESH_STARTS:
+        student = Student(config.dimension, config.scales).to(memory_format=torch.channels_last)
+        if config.start == "imagenet":
+            student.backbone.load_imagenet()
+    else:
+        student = _of_earlier(config).to(memory_format=torch.channels_last)
         looked = (views.flatten(0, 1) for views, _, _ in _batches(config, items, 0, workers=0))
         student.renormalise(images for images, _ in zip(looked, range(12), strict=False))
+    return student
+
+
+def _of_earlier(config: Config) -> Student:
+    student = Student.from_onnx(Path(config.start))
+    dimension = student.project.out_features
+    if dimension != config.dimension or student.scales not in (1, config.scales):
+        raise ModelError(
+            f"{config.start}: has {dimension} dimensions and {student.scales} scales, "
+            f"where the run has {config.dimension} and {config.scales}"
+        )
+    if config.scales > student.scales:
+        student.look_at_more(config.scales)
     return student
 
 

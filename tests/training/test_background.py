@@ -101,8 +101,7 @@ def test_training_starts_from_the_model_before_its_background(
     plain: Path, background: Background, pictures: list[np.ndarray], tmp_path: Path
 ) -> None:
     add_background(plain, background, "2", "with a background", tmp_path)
-    student = Student(DIMENSION)
-    student.load_onnx(tmp_path / "model.onnx")
+    student = Student.from_onnx(tmp_path / "model.onnx")
     with torch.inference_mode():
         found = student.eval()(torch.from_numpy(np.stack(pictures))).numpy()
     assert (found * load_model(plain).describe(pictures)).sum(1).min() > 0.999

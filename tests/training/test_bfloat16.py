@@ -14,7 +14,7 @@ from ectype.descriptors.runtimes import computes_in_bfloat16
 from ectype.errors import ModelError
 from ectype.transformations.materials import drawn_picture
 from ectype_training.bfloat16 import STEP, fit, round_to_bfloat16, rounded
-from ectype_training.onnx_export import store_weights_as_float16, widen_weights
+from ectype_training.onnx_export import MEAN, Identity, export, store_weights_as_float16, widen_weights
 from ectype_training.student import Student
 
 SIZE = 64
@@ -85,6 +85,39 @@ def test_what_the_first_convolution_gives_are_whole_steps(
     assert len(np.unique(steps)) > 50
 
 
+def test_a_model_of_two_scales_computes_the_same_in_bfloat16(
+    plain: Path, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    student = Student.from_onnx(plain)
+    student.look_at_more(2)
+    export(student.eval(), Identity("student", "1", "Apache-2.0", "made by a test"), np.stack(pictures), tmp_path)
+    card = fit(tmp_path / "model.onnx", pictures, tmp_path / "fitted")
+    assert card.bfloat16 == computes_in_bfloat16()
+    one, other = (
+        load_model(tmp_path / "fitted", runtime=name).describe(pictures) for name in ("openvino", "onnxruntime")
+    )
+    assert (one * other).sum(1).min() >= 0.999
+
+
+def test_means_of_four_pixels_are_rounded_to_levels_and_halves_one_way(
+    plain: Path, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    student = Student.from_onnx(plain)
+    student.look_at_more(2)
+    export(student.eval(), Identity("student", "1", "Apache-2.0", "made by a test"), np.stack(pictures), tmp_path)
+    model = onnx.load(tmp_path / "model.onnx")
+    round_to_bfloat16(model)
+    output = next(node.output[0] for node in model.graph.node if "pixels.step" in node.input)  # as integers
+    model.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.UINT8, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    pairs = np.stack([np.add.outer(np.arange(0, 2 * SIZE, 2) // 4 * 4, np.arange(SIZE) % 2 * k) for k in (0, 1, 3)])
+    found = session.run([output], {"images": np.repeat(pairs[..., None], 3, axis=3).astype(np.uint8)})[0][:, 0]
+    means = pairs.reshape(3, SIZE // 2, 2, SIZE // 2, 2).mean((2, 4)) - MEAN
+    np.testing.assert_array_equal(found, MEAN + np.sign(means) * np.floor(np.abs(means) + 0.5))  # never to even
+
+
 def test_fitting_twice_changes_nothing_more(plain: Path, pictures: list[np.ndarray], tmp_path: Path) -> None:
     once, twice = tmp_path / "once", tmp_path / "twice"
     for folder in (once, twice):
@@ -97,8 +130,7 @@ def test_fitting_twice_changes_nothing_more(plain: Path, pictures: list[np.ndarr
 
 def test_a_student_starts_from_a_fitted_model(plain: Path, pictures: list[np.ndarray], tmp_path: Path) -> None:
     fit(plain, pictures, tmp_path)
-    student = Student(24)
-    student.load_onnx(tmp_path / "model.onnx")
+    student = Student.from_onnx(tmp_path / "model.onnx")
     with torch.inference_mode():
         found = student.eval()(torch.from_numpy(np.stack(pictures))).numpy()
     assert (found * load_model(tmp_path, runtime="onnxruntime").describe(pictures)).sum(1).min() > 0.98

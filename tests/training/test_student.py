@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -52,15 +53,13 @@ def test_the_exported_file_says_what_pytorch_says(student: Student, exported: Pa
 
 
 def test_a_student_starts_where_the_exported_file_ends(exported: Path, pictures: torch.Tensor) -> None:
-    again = Student(32)
-    again.load_onnx(exported / "model.onnx")
+    again = Student.from_onnx(exported / "model.onnx")
     expected = load_model(exported, runtime="onnxruntime").describe(list(pictures.numpy()))
     np.testing.assert_allclose(descriptors(again, pictures), expected, atol=2e-3)
 
 
 def test_renormalising_changes_no_descriptor_but_what_training_sees(exported: Path, pictures: torch.Tensor) -> None:
-    again = Student(32)
-    again.load_onnx(exported / "model.onnx")
+    again = Student.from_onnx(exported / "model.onnx")
     before = descriptors(again, pictures)
     again.renormalise([pictures])
     torch.testing.assert_close(descriptors(again, pictures), before, atol=2e-3, rtol=0)
@@ -95,9 +94,38 @@ def test_other_files_and_other_architectures_are_refused(tmp_path: Path, exporte
     other = tmp_path / "other.onnx"
     other.write_bytes(b"nothing of the kind")
     with pytest.raises(ModelError, match=r"other\.onnx"):
-        Student().load_onnx(other)
-    with pytest.raises(ModelError, match="was expected"):
-        Student(64).load_onnx(exported / "model.onnx")
+        Student.from_onnx(other)
+    model = onnx.load(exported / "model.onnx")
+    first = next(node for node in model.graph.node if node.op_type == "Conv")
+    model.graph.node.remove(first)
+    onnx.save(model, other)
+    with pytest.raises(ModelError, match="49 layers, where EfficientNet-Lite0 and a linear one have 50"):
+        Student.from_onnx(other)
+
+
+def test_a_student_of_two_scales_is_exported_and_comes_back(
+    student: Student, pictures: torch.Tensor, tmp_path: Path
+) -> None:
+    whole = Student(32, scales=2)
+    whole.load_state_dict(student.state_dict() | {"project.weight": student.project.weight.repeat(1, 2)})
+    expected = descriptors(whole, pictures)
+    export(whole, Identity("student", "1", "Apache-2.0", "made by a test"), pictures.numpy(), tmp_path)
+    assert (tmp_path / "model.onnx").stat().st_size < 10e6  # weights are there once
+    biases = [node.input[2] for node in onnx.load(tmp_path / "model.onnx").graph.node if node.op_type == "Conv"]
+    assert len(biases) == len(set(biases)) == 98  # but no two convolutions share one
+    again = Student.from_onnx(tmp_path / "model.onnx")
+    assert again.scales == 2
+    torch.testing.assert_close(descriptors(again, pictures), expected, atol=2e-3, rtol=0)
+
+
+def test_more_scales_begin_with_half_the_weight_each(exported: Path) -> None:
+    one, three = (Student.from_onnx(exported / "model.onnx").eval() for _ in range(2))
+    three.look_at_more(3)
+    with torch.no_grad():
+        said = [one.pooling(one.backbone(x)) for x in (torch.zeros(1, 3, size, size) for size in (64, 32, 16))]
+        mixed = sum(share * one.project(x) for share, x in zip((4 / 7, 2 / 7, 1 / 7), said, strict=True))
+    grey = torch.full((1, SIZE, SIZE, 3), 127, dtype=torch.uint8)
+    torch.testing.assert_close(descriptors(three, grey), torch.nn.functional.normalize(mixed), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride"), [(9, 5, 1), (9, 5, 2), (10, 3, 2), (7, 3, 1)])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ectype.errors import InvalidDataError, ModelError, UsageError
 from ectype.images import ImageItem
 from ectype.transformations import KINDS
+from ectype.transformations.materials import drawn_picture
 from ectype_training import train as training
 from ectype_training.config import Config
 from ectype_training.dataset import Batch
@@ -215,3 +216,22 @@ def test_a_start_that_is_no_model_is_named(drawn: Draw, short: Config, tmp_path:
     other.write_bytes(b"no model")
     with pytest.raises(ModelError, match=r"start\.onnx"):
         train(replace(short, start=str(other)), drawn(4), None, tmp_path / "other run")
+
+
+def test_a_run_begins_with_an_earlier_model_of_fewer_scales(
+    export_student: Callable[[Path, Sequence[NDArray[np.uint8]], int], Path],
+    drawn: Draw,
+    short: Config,
+    tmp_path: Path,
+) -> None:
+    pictures = np.stack([drawn_picture(number, (short.size, short.size)) for number in range(4)])
+    start = export_student(tmp_path, list(pictures), short.dimension)
+    config = replace(short, start=str(start), scales=2)
+    student = training.begin(config, drawn(8)).eval()
+    earlier = Student.from_onnx(start)
+    earlier.look_at_more(2)
+    with torch.inference_mode():
+        said, expected = (one.eval()(torch.from_numpy(pictures)) for one in (student, earlier))
+    torch.testing.assert_close(said, expected, atol=5e-3, rtol=0)
+    with pytest.raises(ModelError, match=r"model\.onnx: has \d+ dimensions and 1 scales, where the run has 7 and 2"):
+        train(replace(config, dimension=7), drawn(8), None, tmp_path / "run")
