@@ -27,6 +27,7 @@ from ectype.descriptors.model import MODEL_FILE
 from ectype.descriptors.runtimes import computes_in_bfloat16
 from ectype.errors import ModelError
 from ectype_training.onnx_export import (
+    HALVING,
     LOWEST_COSINE,
     MEAN,
     STD,
@@ -114,12 +115,13 @@ def rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _round_to_8_bits(graph: onnx.GraphProto) -> None:
-    first = next((node.input[1] for node in graph.node if node.op_type == "Conv"), None)
-    stems = [node.output[0] for node in graph.node if node.op_type == "Conv" and node.input[1] == first]  # a scale each
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    halved = [node.output[0] for node in convolutions if node.input[1] == HALVING]
+    first = next((node.input[1] for node in convolutions if node.input[1] != HALVING), None)
+    stems = [node.output[0] for node in convolutions if node.input[1] == first]  # a scale each
     after = [[node.op_type for node in graph.node if stem in node.input] for stem in stems]
     if not stems or any(kinds != ["Clip"] for kinds in after):
         raise ModelError("a first convolution with a ReLU6 behind it was expected")
-    halved = [node.output[0] for node in graph.node if node.op_type == "AveragePool"]
     levels = dict.fromkeys(stems, _STEM) | dict.fromkeys(halved, _PIXELS)
     constants = ((_STEM, STEP, 0), (_PIXELS, _LEVEL, round(MEAN)))
     for (step, zero), size, level in constants:

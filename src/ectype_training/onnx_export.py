@@ -28,6 +28,9 @@ MEAN, STD = 127.0, 128.0
 LOWEST_COSINE = 0.999
 """To what PyTorch says."""
 
+HALVING = "halving.weight"
+"""Of the convolutions that halve pictures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -123,6 +126,7 @@ def _write_onnx(model: nn.Module, size: int, path: Path) -> str:
         )
     graph = onnx.load(path)
     share_weights(graph)
+    halve_by_convolutions(graph)
     store_weights_as_float16(graph)
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
@@ -165,6 +169,17 @@ def share_weights(model: onnx.ModelProto) -> None:
             taken.add(bias)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def halve_by_convolutions(model: onnx.ModelProto) -> None:
+    """Have convolutions compute the means of four pixels: OpenVINO takes ten times as long to pool pictures."""
+    halving = [node for node in model.graph.node if node.op_type == "AveragePool"]
+    if halving:
+        weights = np.multiply.outer(np.eye(3, dtype=np.float32), np.full((2, 2), 0.25, np.float32))
+        model.graph.initializer.append(numpy_helper.from_array(weights, HALVING))
+    for node in halving:
+        inputs, outputs = [node.input[0], HALVING], list(node.output)
+        node.CopyFrom(helper.make_node("Conv", inputs, outputs, name=node.name, kernel_shape=[2, 2], strides=[2, 2]))
 
 
 def store_weights_as_float16(model: onnx.ModelProto) -> None:

@@ -18,7 +18,7 @@ from ectype.descriptors.preprocessing import square
 from ectype.errors import ModelError
 from ectype_training.config import Config
 from ectype_training.efficientnet_lite import FEATURES, EfficientNetLite0, SameConv, convolutions
-from ectype_training.onnx_export import MEAN, STD, read_onnx
+from ectype_training.onnx_export import HALVING, MEAN, STD, read_onnx
 from ectype_training.pooling import GeM
 from ectype_training.run import load_checkpoint, read_identity
 
@@ -121,7 +121,7 @@ class Student(nn.Module):
 
 
 def _layers(path: Path) -> tuple[list[onnx.NodeProto], dict[str, NDArray[np.float32]]]:
-    """A model's layers that have weights, each once, however many scales go through it; and all weights by name."""
+    """A model's layers with learnt weights, each once, however many scales go through it, and all weights by name."""
     graph = read_onnx(path).graph
     arrays = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
     arrays |= {
@@ -129,7 +129,7 @@ def _layers(path: Path) -> tuple[list[onnx.NodeProto], dict[str, NDArray[np.floa
     }
     layers: dict[str, onnx.NodeProto] = {}
     for node in graph.node:
-        if node.op_type in ("Conv", "Gemm"):
+        if node.op_type in ("Conv", "Gemm") and node.input[1] != HALVING:
             layers.setdefault(node.input[1], node)
     return list(layers.values()), arrays
 
