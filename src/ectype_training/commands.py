@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     queries = commands.add_parser("queries", help="make queries of photographs, to fit a calibration on")
     queries.add_argument("--images", nargs="+", required=True, metavar="DIR", help="photographs not trained on")
     queries.add_argument("--count", type=int, default=3000, help="half of them copies (default: 3000)")
+    queries.add_argument("--most-edits", type=int, default=3, help="of one query (default: 3)")
     queries.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     queries.set_defaults(command=_queries)
 
@@ -198,7 +199,7 @@ def _read_description(path: Path) -> str:
 def _queries(options: argparse.Namespace) -> None:
     from ectype_training.queries import make_queries
 
-    make_queries(list_images(options.images, ids="path"), options.count, options.out)
+    make_queries(list_images(options.images, ids="path"), options.count, options.out, options.most_edits)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -20,24 +20,28 @@ from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Edit, Materials, Recipe, sample_recipe
 
 _QUALITIES = (60, 96)  # of JPEG
-MOST_EDITS = 4
+MOST_EDITS = 3
+"""With more, so many copies show hardly anything that a calibration expects that of other queries, too."""
 FRAMES = 12
 _FRAME = "overlay_onto_screenshot"
 _FRAMED_REFERENCES, _FRAMED_DISTRACTORS = 25, 14  # one in so many lies in a frame that others have, too
 
 
-def make_queries(items: Sequence[ImageItem], queries: int, folder: Path, seed: int = 2021) -> None:
+def make_queries(
+    items: Sequence[ImageItem], queries: int, folder: Path, most_edits: int = MOST_EDITS, seed: int = 2021
+) -> None:
     """Write ``references/``, ``queries/``, ``ground_truth.csv`` and ``edits.json`` into a new folder.
 
     Three fifths of the photographs are references. Half of the queries are copies of some of them, half are made of the
-    other photographs; each has one to four edits of any kind. Some references and some distractors are screenshots of
-    the same few apps: what they share is no copy.
+    other photographs; each has one to `most_edits` edits of any kind. Some references and some distractors are
+    screenshots of the same few apps: what they share is no copy.
 
     Parameters
     ----------
     items : sequence of ImageItem
     queries : int
     folder : Path
+    most_edits : int
     seed : int
 
     Raises
@@ -45,10 +49,12 @@ def make_queries(items: Sequence[ImageItem], queries: int, folder: Path, seed: i
     UsageError
         The folder holds files.
     InvalidDataError
-        There are too few photographs.
+        There are too few photographs, or edits.
     """
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder}: holds files; choose a new folder")
+    if most_edits < 1:
+        raise InvalidDataError(f"queries have at least one edit each, not at most {most_edits}")
     order = np.random.default_rng(seed).permutation(len(items)).tolist()
     bank, others = order[: 3 * len(items) // 5], order[3 * len(items) // 5 :]
     half = queries // 2
@@ -56,7 +62,7 @@ def make_queries(items: Sequence[ImageItem], queries: int, folder: Path, seed: i
         raise InvalidDataError(f"{len(items)} photographs are too few for {queries} queries, half of them distractors")
     for name in ("references", "queries"):
         (folder / name).mkdir(parents=True)
-    maker = _Maker(items, seed, Materials([partial(_pixels, items[number]) for number in others]))
+    maker = _Maker(items, most_edits, seed, Materials([partial(_pixels, items[number]) for number in others]))
     sources = [*bank[:half], *others[:half]]
     with ThreadPoolExecutor(available_cores()) as pool:
         list(
@@ -81,6 +87,7 @@ class _Maker:
     """Makes the pictures, each the same whatever was made before."""
 
     items: Sequence[ImageItem]
+    most_edits: int
     seed: int
     materials: Materials
 
@@ -92,7 +99,9 @@ class _Maker:
         """Write a query, and return its kinds of edits."""
         pixels = self.reference(number) if is_copy else _pixels(self.items[number])
         rng = np.random.default_rng((self.seed, number))
-        recipe = sample_recipe(rng, (pixels.shape[1], pixels.shape[0]), length=int(rng.integers(1, MOST_EDITS + 1)))
+        recipe = sample_recipe(
+            rng, (pixels.shape[1], pixels.shape[0]), length=int(rng.integers(1, self.most_edits + 1))
+        )
         edited, kinds = recipe.apply(pixels, self.materials).pixels, [edit.kind for edit in recipe.edits]
         if not is_copy and number % _FRAMED_DISTRACTORS == 0:
             edited, kinds = self._framed(edited, number), [*kinds, _FRAME]

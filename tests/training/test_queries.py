@@ -12,7 +12,7 @@ from ectype.evaluation import read_ground_truth
 from ectype.images import ImageItem, list_images, read_image
 from ectype.transformations import KINDS, Recipe
 from ectype_training.commands import run
-from ectype_training.queries import MOST_EDITS, make_queries
+from ectype_training.queries import make_queries
 
 Draw = Callable[..., list[ImageItem]]
 
@@ -22,7 +22,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_half_of_the_queries_are_copies_of_references(drawn: Draw, tmp_path: Path) -> None:
-    make_queries(drawn(30), 20, tmp_path / "made")
+    make_queries(drawn(30), 20, tmp_path / "made", most_edits=2)
     references = {item.id for item in list_images([tmp_path / "made" / "references"])}
     queries = {item.id for item in list_images([tmp_path / "made" / "queries"])}
     truth = read_ground_truth(tmp_path / "made" / "ground_truth.csv")
@@ -33,7 +33,7 @@ def test_half_of_the_queries_are_copies_of_references(drawn: Draw, tmp_path: Pat
     edits = json.loads((tmp_path / "made" / "edits.json").read_text())
     assert edits.keys() == queries
     for kinds in edits.values():
-        assert 1 <= len(kinds) <= MOST_EDITS + 1 and set(kinds) <= KINDS.keys()
+        assert 1 <= len(kinds) <= 2 + 1 and set(kinds) <= KINDS.keys()
     for path in (tmp_path / "made").glob("*/*.jpg"):
         assert read_image(path).size > 0
 
@@ -59,7 +59,7 @@ def test_no_distractor_is_made_of_a_reference(drawn: Draw, tmp_path: Path, monke
 def test_the_same_seed_gives_the_same_bytes(drawn: Draw, tmp_path: Path) -> None:
     items = drawn(20)
     for name, seed in (("one", 5), ("again", 5), ("other", 6)):
-        make_queries(items, 10, tmp_path / name, seed)
+        make_queries(items, 10, tmp_path / name, seed=seed)
     assert contents(tmp_path / "one") == contents(tmp_path / "again")
     assert contents(tmp_path / "one") != contents(tmp_path / "other")
 
@@ -77,6 +77,12 @@ def test_a_folder_that_holds_files_is_refused(drawn: Draw, tmp_path: Path) -> No
 def test_too_few_photographs_are_refused(drawn: Draw, tmp_path: Path, photographs: int, queries: int) -> None:
     with pytest.raises(InvalidDataError, match=f"{photographs} photographs are too few for {queries} queries"):
         make_queries(drawn(photographs), queries, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_queries_have_edits(drawn: Draw, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataError, match="at least one edit each, not at most 0"):
+        make_queries(drawn(10), 4, tmp_path / "made", most_edits=0)
     assert not (tmp_path / "made").exists()
 
 
