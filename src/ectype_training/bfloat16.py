@@ -123,8 +123,9 @@ def _round_to_8_bits(graph: onnx.GraphProto) -> None:
     if not stems or any(kinds != ["Clip"] for kinds in after):
         raise ModelError("a first convolution with a ReLU6 behind it was expected")
     levels = dict.fromkeys(stems, _STEM) | dict.fromkeys(halved, _PIXELS)
-    constants = ((_STEM, STEP, 0), (_PIXELS, _LEVEL, round(MEAN)))
-    for (step, zero), size, level in constants:
+    constants = {_STEM: (STEP, 0), _PIXELS: (_LEVEL, round(MEAN))}
+    for step, zero in dict.fromkeys(levels.values()):
+        size, level = constants[step, zero]
         graph.initializer.append(numpy_helper.from_array(np.array(size, np.float32), step))
         graph.initializer.append(numpy_helper.from_array(np.array(level, np.uint8), zero))
     nodes = []

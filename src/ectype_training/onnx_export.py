@@ -172,7 +172,7 @@ def share_weights(model: onnx.ModelProto) -> None:
 
 
 def halve_by_convolutions(model: onnx.ModelProto) -> None:
-    """Have convolutions compute the means of four pixels: OpenVINO takes ten times as long to pool pictures."""
+    """Have convolutions compute the means of four pixels: pooling takes OpenVINO 5% of the time, these hardly any."""
     halving = [node for node in model.graph.node if node.op_type == "AveragePool"]
     if halving:
         weights = np.multiply.outer(np.eye(3, dtype=np.float32), np.full((2, 2), 0.25, np.float32))
