@@ -35,6 +35,23 @@ def plain(
     return export_student(tmp_path_factory.mktemp("plain"), pictures, 24)
 
 
+@pytest.fixture(scope="module")
+def of_two_scales(plain: Path, pictures: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    student, folder = Student.from_onnx(plain), tmp_path_factory.mktemp("two scales")
+    student.look_at_more(2)
+    export(student.eval(), Identity("student", "1", "Apache-2.0", "made by a test"), np.stack(pictures), folder)
+    return folder / "model.onnx"
+
+
+def inside(model: onnx.ModelProto, name: str, kind: int, images: np.ndarray) -> np.ndarray:
+    """A value between a model's nodes, of a data type of ONNX."""
+    import onnxruntime
+
+    model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run([name], {"images": images})[0]
+
+
 def weights_of(path: Path) -> dict[str, np.ndarray]:
     model = onnx.load(path)
     widen_weights(model)
@@ -73,47 +90,30 @@ def test_its_weights_and_biases_are_values_of_bfloat16(plain: Path, pictures: li
 def test_what_the_first_convolution_gives_are_whole_steps(
     plain: Path, pictures: list[np.ndarray], tmp_path: Path
 ) -> None:
-    import onnxruntime
-
     fit(plain, pictures, tmp_path)
     model = onnx.load(tmp_path / "model.onnx")
     output = next(node.output[0] for node in model.graph.node if node.op_type == "Clip")
-    model.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    steps = session.run([output], {"images": np.stack(pictures)})[0] / STEP
+    steps = inside(model, output, onnx.TensorProto.FLOAT, np.stack(pictures)) / STEP
     np.testing.assert_array_equal(steps, steps.round())
     assert len(np.unique(steps)) > 50
 
 
 def test_a_model_of_two_scales_computes_the_same_in_bfloat16(
-    plain: Path, pictures: list[np.ndarray], tmp_path: Path
+    of_two_scales: Path, pictures: list[np.ndarray], tmp_path: Path
 ) -> None:
-    student = Student.from_onnx(plain)
-    student.look_at_more(2)
-    export(student.eval(), Identity("student", "1", "Apache-2.0", "made by a test"), np.stack(pictures), tmp_path)
-    card = fit(tmp_path / "model.onnx", pictures, tmp_path / "fitted")
+    card = fit(of_two_scales, pictures, tmp_path)
     assert card.bfloat16 == computes_in_bfloat16()
-    one, other = (
-        load_model(tmp_path / "fitted", runtime=name).describe(pictures) for name in ("openvino", "onnxruntime")
-    )
+    one, other = (load_model(tmp_path, runtime=name).describe(pictures) for name in ("openvino", "onnxruntime"))
     assert (one * other).sum(1).min() >= 0.999
 
 
-def test_means_of_four_pixels_are_rounded_to_levels_and_halves_one_way(
-    plain: Path, pictures: list[np.ndarray], tmp_path: Path
-) -> None:
-    import onnxruntime
-
-    student = Student.from_onnx(plain)
-    student.look_at_more(2)
-    export(student.eval(), Identity("student", "1", "Apache-2.0", "made by a test"), np.stack(pictures), tmp_path)
-    model = onnx.load(tmp_path / "model.onnx")
+def test_means_of_four_pixels_are_rounded_to_levels_and_halves_one_way(of_two_scales: Path) -> None:
+    model = onnx.load(of_two_scales)
     round_to_bfloat16(model)
     output = next(node.output[0] for node in model.graph.node if "pixels.step" in node.input)  # as integers
-    model.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.UINT8, None))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     pairs = np.stack([np.add.outer(np.arange(0, 2 * SIZE, 2) // 4 * 4, np.arange(SIZE) % 2 * k) for k in (0, 1, 3)])
-    found = session.run([output], {"images": np.repeat(pairs[..., None], 3, axis=3).astype(np.uint8)})[0][:, 0]
+    images = np.repeat(pairs[..., None], 3, axis=3).astype(np.uint8)
+    found = inside(model, output, onnx.TensorProto.UINT8, images)[:, 0]
     means = pairs.reshape(3, SIZE // 2, 2, SIZE // 2, 2).mean((2, 4)) - MEAN
     np.testing.assert_array_equal(found, MEAN + np.sign(means) * np.floor(np.abs(means) + 0.5))  # never to even
 

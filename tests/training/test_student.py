@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from ectype.descriptors import load_model
 from ectype.errors import ModelError
@@ -100,6 +101,13 @@ def test_other_files_and_other_architectures_are_refused(tmp_path: Path, exporte
     model.graph.node.remove(first)
     onnx.save(model, other)
     with pytest.raises(ModelError, match="49 layers, where EfficientNet-Lite0 and a linear one have 50"):
+        Student.from_onnx(other)
+    model = onnx.load(exported / "model.onnx")
+    stem = next(node for node in model.graph.node if node.op_type == "Conv").input[1]
+    weights = next(entry for entry in model.graph.initializer if entry.name == stem)
+    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights)[..., :2], stem))
+    onnx.save(model, other)
+    with pytest.raises(ModelError, match="was expected"):
         Student.from_onnx(other)
 
 
