@@ -3,8 +3,7 @@
 Some pictures are near to many others: rooms, faces, empty skies. Their wrong matches outrank the right ones of other
 pictures, and no threshold serves both. The descriptor track's winner subtracted from each descriptor its nearest ones
 of the training photographs (Yokoo, "Contrastive learning with large memory bank and negative embedding subtraction",
-2021). Here the layer is part of the model's file: the photographs' descriptors are grouped, so that it costs a few
-percent of the time, and the groups are weighted smoothly, so that two runtimes agree.
+2021). Here the layer is part of the model's file, and photographs are weighted smoothly, so that two runtimes agree.
 """
 
 from __future__ import annotations
@@ -23,78 +22,63 @@ from ectype.descriptors.card import CARD_SUFFIX, read_card
 from ectype.errors import InvalidDataError, ModelError
 from ectype.images import ImageItem
 from ectype_training.onnx_export import read_onnx, store_weights_as_float16, write_model
+from ectype_training.photographs import readable
 
-GROUPS = 4096
+PHOTOGRAPHS = 2048
+"""More of them gain little, and cost time: each picture is compared with all."""
 TEMPERATURE = 0.05
-"""Of the softmax over groups."""
-STRENGTH = 1.1
+"""Of the softmax over photographs."""
+STRENGTH = 0.9
 """How much of the weighted mean is taken away."""
 SAME, SHARPNESS = 0.55, 0.03
-"""From about this similarity on, a group shows the same picture, and counts no more."""
+"""From about this similarity on, a photograph shows the same picture, and counts no more."""
 
-_CONSTANT = "background.centres"
-_ROUNDS, _SEED = 12, 1
+_CONSTANT = "background.rows"
+_SEED = 2021
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Background:
-    """Descriptors of many photographs, grouped.
+    """Descriptors of photographs.
 
     Attributes
     ----------
-    centres : ndarray of float32, shape (k, d)
-        Unit rows: the groups' directions.
-    lengths : ndarray of float32, shape (k,)
-        Of the groups' means, in (0, 1]: how alike their members are.
-    counts : ndarray of int64, shape (k,)
-        Members, at least one.
+    rows : ndarray of float32, shape (k, d)
+        Unit rows.
     """
 
-    centres: NDArray[np.float32]
-    lengths: NDArray[np.float32]
-    counts: NDArray[np.int64]
+    rows: NDArray[np.float32]
 
     def subtract(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the layer makes of unit rows (n, d): unit rows again."""
-        similarity = vectors @ self.centres.T
-        weight = np.log(self.counts) + similarity / TEMPERATURE - np.logaddexp(0, (similarity - SAME) / SHARPNESS)
+        similarity = vectors @ self.rows.T
+        weight = similarity / TEMPERATURE - np.logaddexp(0, (similarity - SAME) / SHARPNESS)
         weight = np.exp(weight - weight.max(axis=1, keepdims=True))
         weight /= weight.sum(axis=1, keepdims=True)
-        rest = vectors - STRENGTH * (weight * self.lengths) @ self.centres
+        rest = vectors - STRENGTH * weight @ self.rows
         return np.asarray(rest / np.linalg.norm(rest, axis=1, keepdims=True), np.float32)
 
 
-def describe_background(model: DescriptorModel, items: Sequence[ImageItem], groups: int = GROUPS) -> Background:
-    """Describe photographs and group their descriptors.
+def describe_background(
+    model: DescriptorModel, items: Sequence[ImageItem], photographs: int = PHOTOGRAPHS
+) -> Background:
+    """Describe some photographs, drawn at random but the same each time.
 
     Raises
     ------
     InvalidDataError
-        There are fewer readable photographs than groups.
+        Fewer photographs can be read.
     """
-    rows = [result.vector for result in describe_items(items, model) if isinstance(result, DescribedImage)]
-    if len(rows) < groups:
-        raise InvalidDataError(f"{len(rows)} readable photographs are too few for {groups} groups")
-    return group(np.array(rows, np.float32), groups)
-
-
-def group(vectors: NDArray[np.float32], groups: int) -> Background:
-    """Group unit rows (n, d) by spherical k-means; groups that end without members are left out."""
-    import faiss
-
-    clustering = faiss.Clustering(vectors.shape[1], groups)
-    clustering.niter, clustering.seed, clustering.spherical = _ROUNDS, _SEED, True
-    clustering.min_points_per_centroid, clustering.max_points_per_centroid = 1, len(vectors)
-    clustering.train(vectors, faiss.IndexFlatIP(vectors.shape[1]))
-    centres = faiss.vector_to_array(clustering.centroids).reshape(groups, -1)
-    nearest = (vectors @ centres.T).argmax(axis=1)
-    counts = np.bincount(nearest, minlength=groups)
-    sums = np.zeros_like(centres)
-    np.add.at(sums, nearest, vectors)
-    used = counts > 0
-    means = sums[used] / counts[used, None].astype(np.float32)
-    lengths = np.linalg.norm(means, axis=1)
-    return Background(means / lengths[:, None], lengths, counts[used])
+    chosen: list[ImageItem] = []
+    order = np.random.default_rng(_SEED).permutation(len(items)).tolist()
+    while order and len(chosen) < photographs:
+        missing = photographs - len(chosen)
+        chosen += readable([items[number] for number in order[:missing]])
+        order = order[missing:]
+    if len(chosen) < photographs:
+        raise InvalidDataError(f"{len(chosen)} readable photographs are too few for a background of {photographs}")
+    rows = [result.vector for result in describe_items(chosen, model) if isinstance(result, DescribedImage)]
+    return Background(np.array(rows, np.float32))
 
 
 def has_background(model: onnx.ModelProto) -> bool:
@@ -125,8 +109,8 @@ def add_background(source: Path, background: Background, version: str, descripti
     model = read_onnx(source)
     if has_background(model):
         raise ModelError(f"{source}: has a background already; give the model from before it")
-    if card.dimension != background.centres.shape[1]:
-        raise ModelError(f"{source}: gives {card.dimension} dimensions, the background {background.centres.shape[1]}")
+    if card.dimension != background.rows.shape[1]:
+        raise ModelError(f"{source}: gives {card.dimension} dimensions, the background {background.rows.shape[1]}")
     _append(model.graph, background)
     store_weights_as_float16(model)
     return write_model(model, replace(card, version=version, bfloat16=False, description=description), folder)
@@ -138,12 +122,11 @@ def _append(graph: onnx.GraphProto, background: Background) -> None:
         for names in (node.input, node.output):
             names[:] = [before if name == output else name for name in names]
     constants = {
-        _CONSTANT: background.centres,
+        _CONSTANT: background.rows,
         "background.sharpness": np.float32(1 / SHARPNESS),
         "background.same": np.float32(SAME),
         "background.temperature": np.float32(1 / TEMPERATURE),
-        "background.counts": np.log(background.counts).astype(np.float32),
-        "background.lengths": (STRENGTH * background.lengths).astype(np.float32),
+        "background.strength": np.float32(STRENGTH),
     }
     graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items())
     steps = (
@@ -153,10 +136,9 @@ def _append(graph: onnx.GraphProto, background: Background) -> None:
         ("Mul", ("above", "background.sharpness"), "sharpened"),
         ("Softplus", ("sharpened",), "penalty"),
         ("Mul", ("similarity", "background.temperature"), "heated"),
-        ("Add", ("heated", "background.counts"), "counted"),
-        ("Sub", ("counted", "penalty"), "logits"),
+        ("Sub", ("heated", "penalty"), "logits"),
         ("Softmax", ("logits",), "shares"),
-        ("Mul", ("shares", "background.lengths"), "weights"),
+        ("Mul", ("shares", "background.strength"), "weights"),
         ("MatMul", ("weights", _CONSTANT), "shared"),
         ("Sub", (before, "shared"), "rest"),
         ("ReduceL2", ("rest",), "length"),

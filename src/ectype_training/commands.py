@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ectype.descriptors import DescriptorModel, load_model
 from ectype.descriptors.preprocessing import square
@@ -17,6 +18,7 @@ from ectype.images import ImageItem, decode_image, list_images
 from ectype.storage import write_json
 from ectype.transformations import KINDS
 from ectype_training.config import read_config
+from ectype_training.photographs import readable
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     background = commands.add_parser("background", help="have a model subtract what pictures share with many others")
     background.add_argument("--model", type=Path, required=True, metavar="FILE.onnx")
     background.add_argument("--images", nargs="+", required=True, metavar="DIR", help="the photographs of its training")
-    background.add_argument("--groups", type=int, default=4096, help="of their descriptors (default: 4096)")
+    background.add_argument("--photographs", type=int, default=2048, help="drawn from them (default: 2048)")
     background.add_argument("--version", required=True)
     background.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
     background.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -152,7 +154,7 @@ def _export(options: argparse.Namespace) -> None:
     size = options.size or config.size
     if options.whiten:
         whiten(student, items, size, options.whiten)
-    samples = np.stack([square(decode_image(item.read()), size) for item in _some(items)])
+    samples = np.stack([square(picture, size) for picture in _some(items)])
     identity = Identity(options.name, options.version, options.licence, description)
     options.out.mkdir(parents=True, exist_ok=True)
     card = export(student, identity, samples, options.out)
@@ -171,22 +173,22 @@ def _background(options: argparse.Namespace) -> None:
     from ectype_training.background import add_background, describe_background
 
     description = _read_description(options.description)
-    found = describe_background(load_model(options.model), list_images(options.images, ids="path"), options.groups)
+    found = describe_background(load_model(options.model), list_images(options.images, ids="path"), options.photographs)
     card = add_background(options.model, found, options.version, description, options.out)
-    print(f"{options.out}: {card.name} {card.version}, {len(found.counts)} groups")
+    print(f"{options.out}: {card.name} {card.version}, {len(found.rows)} photographs")
 
 
 def _bfloat16(options: argparse.Namespace) -> None:
     from ectype_training.bfloat16 import fit
 
     items = list_images(options.images, ids="path")
-    card = fit(options.model, [decode_image(item.read()) for item in _some(items)], options.out)
+    card = fit(options.model, _some(items), options.out)
     print(f"{options.out}: {card.name} {card.version}, bfloat16 is {'on' if card.bfloat16 else 'off'}")
 
 
-def _some(items: Sequence[ImageItem]) -> Sequence[ImageItem]:
-    """About 256 of many."""
-    return items[:: max(1, len(items) // 256)]
+def _some(items: Sequence[ImageItem]) -> list[NDArray[np.uint8]]:
+    """The pictures of about 256 of many."""
+    return [decode_image(item.read()) for item in readable(items[:: max(1, len(items) // 256)])]
 
 
 def _read_description(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count
@@ -17,6 +16,7 @@ from ectype.errors import InvalidDataError, UnreadableImageError
 from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Materials, sample_recipe
 from ectype_training.config import Config
+from ectype_training.photographs import tell_left_out
 
 MOST_PRESENT = 8
 """Other photographs in one picture that are remembered."""
@@ -84,7 +84,7 @@ class EditedPhotographs(IterableDataset[Batch]):
                 return place, decode_image(self._items[place].read())
             except UnreadableImageError as error:
                 if place not in self._unreadable:
-                    print(f"left out: {self._items[place].location}: {error}", file=sys.stderr, flush=True)
+                    tell_left_out(self._items[place], error)
                     self._unreadable.add(place)
         raise InvalidDataError(
             f"{self._items[number].location} and the {tried} photographs after it can't be read; see to the images"

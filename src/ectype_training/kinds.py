@@ -17,6 +17,7 @@ from ectype.descriptors.runtimes import available_cores
 from ectype.errors import InvalidDataError
 from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Materials, sample_recipe
+from ectype_training.photographs import readable
 
 _BEST = 10
 FEWEST_PHOTOGRAPHS = 20
@@ -46,7 +47,7 @@ def measure_kinds(
     ----------
     model : DescriptorModel
     items : sequence of ImageItem
-        Photographs that the model was not trained on; at least 20.
+        Photographs that the model was not trained on, at least 20; those that can't be read are left out.
     kinds : sequence of str
         ``unedited`` is allowed, too.
     copies : int
@@ -58,6 +59,7 @@ def measure_kinds(
     InvalidDataError
         There are too few photographs, or a kind is unknown.
     """
+    items = readable(items)
     if len(items) < FEWEST_PHOTOGRAPHS:
         raise InvalidDataError(
             f"{len(items)} photographs are too few to measure on; at least {FEWEST_PHOTOGRAPHS} are needed"

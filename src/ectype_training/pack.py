@@ -14,6 +14,7 @@ from ectype.descriptors.runtimes import available_cores
 from ectype.errors import InvalidDataError, UnreadableImageError, UsageError
 from ectype.images import ImageItem, decode_image
 from ectype.storage import replacing
+from ectype_training.photographs import tell_left_out
 
 MIB = 1 << 20
 _BLOCK = 512  # bytes; a tar file is made of such
@@ -117,7 +118,7 @@ def _shrunk(item: ImageItem, packing: Packing) -> bytes | None:
     try:
         pixels = decode_image(item.read())
     except UnreadableImageError as error:
-        print(f"left out: {item.location}: {error}", flush=True)
+        tell_left_out(item, error)
         return None
     if min(pixels.shape[:2]) < packing.smallest:
         return None

@@ -18,6 +18,7 @@ from ectype.descriptors.runtimes import available_cores
 from ectype.errors import InvalidDataError, UsageError
 from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Edit, Materials, Recipe, sample_recipe
+from ectype_training.photographs import readable
 
 _QUALITIES = (60, 96)  # of JPEG
 MOST_EDITS = 3
@@ -39,6 +40,7 @@ def make_queries(
     Parameters
     ----------
     items : sequence of ImageItem
+        Those that can't be read are left out.
     queries : int
     folder : Path
     most_edits : int
@@ -55,6 +57,7 @@ def make_queries(
         raise UsageError(f"{folder}: holds files; choose a new folder")
     if most_edits < 1:
         raise InvalidDataError(f"queries have at least one edit each, not at most {most_edits}")
+    items = readable(items)
     order = np.random.default_rng(seed).permutation(len(items)).tolist()
     bank, others = order[: 3 * len(items) // 5], order[3 * len(items) // 5 :]
     half = queries // 2

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ectype.descriptors.preprocessing import square
 from ectype.descriptors.runtimes import available_cores, open_runtime
-from ectype.errors import InvalidDataError
+from ectype.errors import InvalidDataError, UnreadableImageError
 from ectype.images import ImageItem, decode_image
 from ectype.storage import check_folder_of, replacing
+from ectype_training.photographs import tell_left_out
 
 
 def describe_with_teacher(teacher: Path, size: int, items: Sequence[ImageItem], out: Path) -> None:
     """Write a teacher's descriptors of unedited photographs as an ``.npz`` of ``ids`` and ``vectors``.
+
+    Those that can't be read are left out with a word, and their ids kept as ``unreadable``.
 
     Parameters
     ----------
@@ -26,21 +31,48 @@ def describe_with_teacher(teacher: Path, size: int, items: Sequence[ImageItem], 
     size : int
     items : sequence of ImageItem
     out : Path
+
+    Raises
+    ------
+    InvalidDataError
+        No photograph can be read.
     """
     check_folder_of(out)
     runtime = open_runtime(teacher, np.zeros((1, size, size, 3), np.uint8))
 
-    def describe(item: ImageItem) -> NDArray[np.float32]:
-        return runtime.run(square(decode_image(item.read()), size)[None])[0]
+    def describe(item: ImageItem) -> NDArray[np.float32] | UnreadableImageError:
+        try:
+            return runtime.run(square(decode_image(item.read()), size)[None])[0]
+        except UnreadableImageError as error:
+            return error
 
-    rows = []
+    rows, ids, unreadable = [], [], []
     with ThreadPoolExecutor(available_cores()) as pool:
-        for number, row in enumerate(pool.map(describe, items), 1):
-            rows.append(row)
+        for number, (item, row) in enumerate(zip(items, pool.map(describe, items), strict=True), 1):
+            if isinstance(row, UnreadableImageError):
+                tell_left_out(item, row)
+                unreadable.append(item.id)
+            else:
+                rows.append(row)
+                ids.append(item.id)
             if number % 2000 == 0 or number == len(items):
                 print(f"{number} of {len(items)} described", flush=True)
+    if not rows:
+        raise InvalidDataError("none of the photographs can be read, so there is nothing to describe")
     with replacing(out) as temporary:
-        np.savez(temporary, ids=np.array([item.id for item in items]), vectors=np.stack(rows))
+        np.savez(temporary, ids=np.array(ids), vectors=np.stack(rows), unreadable=np.array(unreadable, np.str_))
+
+
+def with_targets(items: Sequence[ImageItem], path: Path) -> list[ImageItem]:
+    """The photographs less those that the teacher could not read.
+
+    Raises
+    ------
+    InvalidDataError
+        The file can't be read.
+    """
+    unreadable = set(_read(path)["unreadable"].tolist())
+    return [item for item in items if item.id not in unreadable]
 
 
 def read_targets(path: Path, items: Sequence[ImageItem], dimension: int) -> NDArray[np.float32]:
@@ -62,12 +94,9 @@ def read_targets(path: Path, items: Sequence[ImageItem], dimension: int) -> NDAr
     InvalidDataError
         The file can't be read, or lacks photographs, or has too few dimensions.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            row_of = {name: row for row, name in enumerate(file["ids"].tolist())}
-            vectors = file["vectors"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InvalidDataError(f"{path}: not a file of targets: {error}") from error
+    file = _read(path)
+    row_of = {name: row for row, name in enumerate(file["ids"].tolist())}
+    vectors = file["vectors"]
     missing = [item.id for item in items if item.id not in row_of]
     if missing:
         raise InvalidDataError(
@@ -77,6 +106,17 @@ def read_targets(path: Path, items: Sequence[ImageItem], dimension: int) -> NDAr
     if vectors.shape[1] < dimension:
         raise InvalidDataError(f"{path}: targets of {vectors.shape[1]} dimensions can't teach {dimension}")
     return reduced(vectors[[row_of[item.id] for item in items]], dimension)
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {"unreadable": np.array([], np.str_), **file}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise InvalidDataError(f"{path}: not a file of targets: {error}") from error
+    if not {"ids", "vectors"} <= arrays.keys():
+        raise InvalidDataError(f"{path}: not a file of targets: it lacks ids or vectors")
+    return arrays
 
 
 def reduced(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:

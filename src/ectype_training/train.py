@@ -28,7 +28,7 @@ from ectype_training.dataset import Batch, EditedPhotographs, load
 from ectype_training.losses import contrast, distillation, koleo
 from ectype_training.run import Progress, Run
 from ectype_training.student import Student, freeze
-from ectype_training.targets import read_targets, turned
+from ectype_training.targets import read_targets, turned, with_targets
 
 LOG_EVERY = 50
 SAVE_SECONDS = 300
@@ -45,7 +45,8 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
     items : sequence of ImageItem
         The photographs.
     targets : Path or None
-        A teacher's descriptors of them, for the objective ``distillation``.
+        A teacher's descriptors of them, for the objective ``distillation``; photographs that it could not read are
+        left out.
     folder : Path
         The run's: ``run.json``, ``checkpoint.pt``, ``log.csv``, ``curves.png``.
 
@@ -64,6 +65,8 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
     """
     if (targets is None) != (config.objective == "contrast"):
         raise UsageError("targets belong to the objective 'distillation', and to it alone")
+    if targets is not None:
+        items = with_targets(items, targets)
     run = Run(folder, {**config.to_dict(), "photographs": len(items), "data_sha256": _digest(config, items, targets)})
     training = _Training(config, items, targets)
     seconds = training.resume(run.load())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ectype.errors import InvalidDataError
 from ectype.images import ImageItem, decode_image
+from ectype_training.photographs import readable
 from ectype_training.student import Student, StudentModel
 
 PHOTOGRAPHS = 4096
@@ -25,7 +26,7 @@ def whiten(student: Student, items: Sequence[ImageItem], size: int, strength: fl
     ----------
     student : Student
     items : sequence of ImageItem
-        Photographs to fit it on: those of the training.
+        Photographs to fit it on: those of the training. Those that can't be read are left out.
     size : int
         Pixels a side at which the student is used.
     strength : float
@@ -39,7 +40,7 @@ def whiten(student: Student, items: Sequence[ImageItem], size: int, strength: fl
     dimension = student.project.out_features
     if not 0 <= strength <= 1:
         raise InvalidDataError(f"the strength of whitening is from 0 to 1, not {strength}")
-    chosen = items[:: max(1, len(items) // PHOTOGRAPHS)]
+    chosen = readable(items[:: max(1, len(items) // PHOTOGRAPHS)])
     if len(chosen) < dimension:
         raise InvalidDataError(f"{len(chosen)} photographs are too few to whiten {dimension} dimensions")
     model = StudentModel(student, size)

@@ -9,9 +9,10 @@ import torch
 
 from ectype.descriptors import load_model
 from ectype.errors import InvalidDataError, ModelError
+from ectype.images import ImageItem, decode_image
 from ectype.transformations.materials import drawn_picture
 from ectype_training.averaging import average
-from ectype_training.background import Background, add_background, describe_background, group
+from ectype_training.background import Background, add_background, describe_background
 from ectype_training.student import Student
 
 SIZE, DIMENSION = 64, 24
@@ -38,7 +39,7 @@ def unit_rows(count: int, dimension: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def background() -> Background:
-    return group(unit_rows(200, DIMENSION, 6), 60)
+    return Background(unit_rows(60, DIMENSION, 6))
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
@@ -61,25 +62,30 @@ def near(centre: np.ndarray, share: float, seed: int, count: int) -> np.ndarray:
 
 def test_members_of_a_crowd_become_less_alike_and_copies_stay_so() -> None:
     shared = unit_rows(1, 64, 1)
-    found = group(np.concatenate([near(shared, 0.36, 2, 400), unit_rows(400, 64, 3)]), 40)
+    found = Background(np.concatenate([near(shared, 0.36, 2, 400), unit_rows(400, 64, 3)]))
     strangers = near(shared, 0.36, 4, 2)
     copies = near(strangers[:1], 0.9, 5, 2)
     assert np.prod(found.subtract(strangers), axis=0).sum() < np.prod(strangers, axis=0).sum() - 0.2
     assert np.prod(found.subtract(copies), axis=0).sum() > np.prod(copies, axis=0).sum() - 0.1
 
 
-def test_every_photograph_belongs_to_a_group() -> None:
-    rows = unit_rows(300, 16, 4)
-    found = group(rows, 20)
-    assert found.counts.sum() == 300
-    assert (found.counts > 0).all()
-    np.testing.assert_allclose(np.linalg.norm(found.centres, axis=1), 1, atol=1e-5)
-    assert ((found.lengths > 0) & (found.lengths <= 1 + 1e-6)).all()
+def test_the_photographs_are_drawn_from_the_readable_ones(plain: Path, drawn: Callable[..., list[ImageItem]]) -> None:
+    items, model = drawn(9), load_model(plain)
+    Path(items[4].location).write_bytes(b"")
+    rows = describe_background(model, items, 8).rows
+    others = [decode_image(item.read()) for number, item in enumerate(items) if number != 4]
+    described = model.describe(others)
+    assert rows.shape == described.shape
+    assert (rows @ described.T).max(axis=1).min() > 0.9999, "a row is no photograph's"
+    assert (rows @ described.T).max(axis=0).min() > 0.9999, "a photograph has no row"
+    np.testing.assert_array_equal(describe_background(model, items, 3).rows.shape, (3, DIMENSION))
 
 
-def test_too_few_photographs_are_refused(plain: Path, drawn) -> None:
-    with pytest.raises(InvalidDataError, match="3 readable photographs are too few for 4 groups"):
-        describe_background(load_model(plain), drawn(3), 4)
+def test_too_few_photographs_are_refused(plain: Path, drawn: Callable[..., list[ImageItem]]) -> None:
+    items = drawn(4)
+    Path(items[0].location).write_bytes(b"")
+    with pytest.raises(InvalidDataError, match="3 readable photographs are too few for a background of 4"):
+        describe_background(load_model(plain), items, 4)
 
 
 def test_a_background_is_added_once_and_has_no_middle(plain: Path, background: Background, tmp_path: Path) -> None:
@@ -93,7 +99,7 @@ def test_a_background_is_added_once_and_has_no_middle(plain: Path, background: B
 
 def test_a_background_of_another_model_is_refused(plain: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="24 dimensions, the background 16"):
-        add_background(plain, group(unit_rows(40, 16, 5), 4), "2", "another's", tmp_path)
+        add_background(plain, Background(unit_rows(4, 16, 5)), "2", "another's", tmp_path)
     assert not list(tmp_path.iterdir())
 
 
