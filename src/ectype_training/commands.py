@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     background = commands.add_parser("background", help="have a model subtract what pictures share with many others")
     background.add_argument("--model", type=Path, required=True, metavar="FILE.onnx")
     background.add_argument("--images", nargs="+", required=True, metavar="DIR", help="the photographs of its training")
-    background.add_argument("--photographs", type=int, default=2048, help="drawn from them (default: 2048)")
+    background.add_argument("--photographs", type=int, default=4096, help="drawn from them (default: 4096)")
     background.add_argument("--version", required=True)
     background.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
     background.add_argument("--out", type=Path, required=True, metavar="FOLDER")
