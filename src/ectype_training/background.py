@@ -22,7 +22,7 @@ from ectype.descriptors.card import CARD_SUFFIX, read_card
 from ectype.errors import InvalidDataError, ModelError
 from ectype.images import ImageItem
 from ectype_training.onnx_export import read_onnx, store_weights_as_float16, write_model
-from ectype_training.photographs import readable
+from ectype_training.photographs import tell_left_out
 
 PHOTOGRAPHS = 4096
 """More of them gain little, and cost time: each picture is compared with all."""
@@ -69,16 +69,16 @@ def describe_background(
     InvalidDataError
         Fewer photographs can be read.
     """
-    chosen: list[ImageItem] = []
-    order = np.random.default_rng(_SEED).permutation(len(items)).tolist()
-    while order and len(chosen) < photographs:
-        missing = photographs - len(chosen)
-        chosen += readable([items[number] for number in order[:missing]])
-        order = order[missing:]
-    if len(chosen) < photographs:
-        raise InvalidDataError(f"{len(chosen)} readable photographs are too few for a background of {photographs}")
-    rows = [result.vector for result in describe_items(chosen, model) if isinstance(result, DescribedImage)]
-    return Background(np.array(rows, np.float32))
+    drawn = [items[number] for number in np.random.default_rng(_SEED).permutation(len(items))]
+    rows: list[NDArray[np.float32]] = []
+    for result in describe_items(drawn, model):
+        if isinstance(result, DescribedImage):
+            rows.append(result.vector)
+        else:
+            tell_left_out(result.location, result.reason)
+        if len(rows) == photographs:
+            return Background(np.stack(rows))
+    raise InvalidDataError(f"{len(rows)} readable photographs are too few for a background of {photographs}")
 
 
 def has_background(model: onnx.ModelProto) -> bool:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from ectype.descriptors import DescriptorModel, load_model
 from ectype.descriptors.preprocessing import square
 from ectype.errors import EctypeError, InvalidDataError, UsageError
-from ectype.images import ImageItem, decode_image, list_images
+from ectype.images import ImageItem, list_images
 from ectype.storage import write_json
 from ectype.transformations import KINDS
 from ectype_training.config import read_config
-from ectype_training.photographs import readable
+from ectype_training.photographs import decoded
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -188,7 +188,7 @@ def _bfloat16(options: argparse.Namespace) -> None:
 
 def _some(items: Sequence[ImageItem]) -> list[NDArray[np.uint8]]:
     """The pictures of about 256 of many."""
-    return [decode_image(item.read()) for item in readable(items[:: max(1, len(items) // 256)])]
+    return list(decoded(items[:: max(1, len(items) // 256)]))
 
 
 def _read_description(path: Path) -> str:

@@ -84,7 +84,7 @@ class EditedPhotographs(IterableDataset[Batch]):
                 return place, decode_image(self._items[place].read())
             except UnreadableImageError as error:
                 if place not in self._unreadable:
-                    tell_left_out(self._items[place], error)
+                    tell_left_out(self._items[place].location, error)
                     self._unreadable.add(place)
         raise InvalidDataError(
             f"{self._items[number].location} and the {tried} photographs after it can't be read; see to the images"

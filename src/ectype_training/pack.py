@@ -118,7 +118,7 @@ def _shrunk(item: ImageItem, packing: Packing) -> bytes | None:
     try:
         pixels = decode_image(item.read())
     except UnreadableImageError as error:
-        tell_left_out(item, error)
+        tell_left_out(item.location, error)
         return None
     if min(pixels.shape[:2]) < packing.smallest:
         return None

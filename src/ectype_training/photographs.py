@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 
-from ectype.descriptors.runtimes import available_cores
+import numpy as np
+from numpy.typing import NDArray
+
+from ectype.descriptors.extraction import map_items
 from ectype.errors import UnreadableImageError
 from ectype.images import ImageItem, decode_image
 
 
+def decoded(items: Sequence[ImageItem]) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of photographs, in their order; each that can't be read is named on the standard error."""
+    for item, result in zip(items, map_items(items, _decode), strict=True):
+        if isinstance(result, UnreadableImageError):
+            tell_left_out(item.location, result)
+        else:
+            yield result
+
+
 def readable(items: Sequence[ImageItem]) -> list[ImageItem]:
     """The photographs that can be decoded, in their order; each other one is named on the standard error."""
-    with ThreadPoolExecutor(available_cores()) as pool:
-        errors = list(pool.map(_decoding_error, items))
-    for item, error in zip(items, errors, strict=True):
-        if error is not None:
-            tell_left_out(item, error)
-    return [item for item, error in zip(items, errors, strict=True) if error is None]
+    kept = []
+    for item, error in zip(items, map_items(items, _decoding_error), strict=True):
+        if error is None:
+            kept.append(item)
+        else:
+            tell_left_out(item.location, error)
+    return kept
 
 
-def tell_left_out(item: ImageItem, error: UnreadableImageError) -> None:
+def tell_left_out(location: str, reason: object) -> None:
     """Name a photograph that is left out, and say why."""
-    print(f"left out: {item.location}: {error}", file=sys.stderr, flush=True)
+    print(f"left out: {location}: {reason}", file=sys.stderr, flush=True)
+
+
+def _decode(item: ImageItem) -> NDArray[np.uint8] | UnreadableImageError:
+    try:
+        return decode_image(item.read())
+    except UnreadableImageError as error:
+        return error
 
 
 def _decoding_error(item: ImageItem) -> UnreadableImageError | None:
-    try:
-        decode_image(item.read())
-    except UnreadableImageError as error:
-        return error
-    return None
+    result = _decode(item)
+    return result if isinstance(result, UnreadableImageError) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -11,8 +10,9 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from ectype.descriptors.extraction import map_items
 from ectype.descriptors.preprocessing import square
-from ectype.descriptors.runtimes import available_cores, open_runtime
+from ectype.descriptors.runtimes import open_runtime
 from ectype.errors import InvalidDataError, UnreadableImageError
 from ectype.images import ImageItem, decode_image
 from ectype.storage import check_folder_of, replacing
@@ -47,16 +47,15 @@ def describe_with_teacher(teacher: Path, size: int, items: Sequence[ImageItem], 
             return error
 
     rows, ids, unreadable = [], [], []
-    with ThreadPoolExecutor(available_cores()) as pool:
-        for number, (item, row) in enumerate(zip(items, pool.map(describe, items), strict=True), 1):
-            if isinstance(row, UnreadableImageError):
-                tell_left_out(item, row)
-                unreadable.append(item.id)
-            else:
-                rows.append(row)
-                ids.append(item.id)
-            if number % 2000 == 0 or number == len(items):
-                print(f"{number} of {len(items)} described", flush=True)
+    for number, (item, row) in enumerate(zip(items, map_items(items, describe), strict=True), 1):
+        if isinstance(row, UnreadableImageError):
+            tell_left_out(item.location, row)
+            unreadable.append(item.id)
+        else:
+            rows.append(row)
+            ids.append(item.id)
+        if number % 2000 == 0 or number == len(items):
+            print(f"{number} of {len(items)} described", flush=True)
     if not rows:
         raise InvalidDataError("none of the photographs can be read, so there is nothing to describe")
     with replacing(out) as temporary:

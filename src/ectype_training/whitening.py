@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from ectype.errors import InvalidDataError
-from ectype.images import ImageItem, decode_image
-from ectype_training.photographs import readable
+from ectype.images import ImageItem
+from ectype_training.photographs import decoded
 from ectype_training.student import Student, StudentModel
 
 PHOTOGRAPHS = 4096
@@ -40,12 +40,11 @@ def whiten(student: Student, items: Sequence[ImageItem], size: int, strength: fl
     dimension = student.project.out_features
     if not 0 <= strength <= 1:
         raise InvalidDataError(f"the strength of whitening is from 0 to 1, not {strength}")
-    chosen = readable(items[:: max(1, len(items) // PHOTOGRAPHS)])
-    if len(chosen) < dimension:
-        raise InvalidDataError(f"{len(chosen)} photographs are too few to whiten {dimension} dimensions")
     model = StudentModel(student, size)
-    rows = np.concatenate([model.describe([decode_image(item.read())]) for item in chosen])
-    matrix = torch.from_numpy(whitening_of(rows, strength))
+    rows = [model.describe([picture])[0] for picture in decoded(items[:: max(1, len(items) // PHOTOGRAPHS)])]
+    if len(rows) < dimension:
+        raise InvalidDataError(f"{len(rows)} photographs are too few to whiten {dimension} dimensions")
+    matrix = torch.from_numpy(whitening_of(np.stack(rows), strength))
     with torch.no_grad():
         student.project.weight.copy_(matrix @ student.project.weight)
         student.project.bias.copy_(matrix @ student.project.bias)

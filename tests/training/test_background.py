@@ -78,7 +78,7 @@ def test_the_photographs_are_drawn_from_the_readable_ones(plain: Path, drawn: Ca
     assert rows.shape == described.shape
     assert (rows @ described.T).max(axis=1).min() > 0.9999, "a row is no photograph's"
     assert (rows @ described.T).max(axis=0).min() > 0.9999, "a photograph has no row"
-    np.testing.assert_array_equal(describe_background(model, items, 3).rows.shape, (3, DIMENSION))
+    assert describe_background(model, items, 3).rows.shape == (3, DIMENSION)
 
 
 def test_too_few_photographs_are_refused(plain: Path, drawn: Callable[..., list[ImageItem]]) -> None:
