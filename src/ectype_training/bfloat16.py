@@ -13,7 +13,7 @@ model itself, for every runtime:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +40,32 @@ from ectype_training.onnx_export import (
 STEP = 1 / 32
 """Of the first convolution's output, which ReLU6 keeps from 0 to 6: 193 values of 8 bits."""
 
-_LEVEL = (1 - 2**-12) / STD
-"""Of pixels, and a hair less: no mean of four is then in the middle between two, where runtimes round either way."""
+_LEVEL = 1 / STD
+"""Of pixels: bfloat16 has all 256 of them."""
 
-_STEM, _PIXELS = ("stem.step", "stem.zero"), ("pixels.step", "pixels.zero")
+_HAIR = 1 - 2**-12
+"""By so much less pixels are divided to be rounded: no mean of four is in the middle between two levels then, where
+runtimes round either way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rounding:
+    """Names of constants: what values are divided by to become integers, what these are multiplied by, and zero."""
+
+    divisor: str
+    step: str
+    zero: str
+
+
+_STEM = _Rounding("stem.step", "stem.step", "stem.zero")
+_PIXELS = _Rounding("pixels.divisor", "pixels.level", "pixels.zero")
+_CONSTANTS: dict[str, np.float32 | np.uint8] = {
+    _STEM.step: np.float32(STEP),
+    _STEM.zero: np.uint8(0),
+    _PIXELS.divisor: np.float32(_HAIR * _LEVEL),
+    _PIXELS.step: np.float32(_LEVEL),
+    _PIXELS.zero: np.uint8(MEAN),
+}
 
 
 def fit(source: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> ModelCard:
@@ -103,7 +125,7 @@ def round_to_bfloat16(model: onnx.ModelProto) -> None:
     for weight in model.graph.initializer:
         if weight.name in used:
             weight.CopyFrom(numpy_helper.from_array(rounded(numpy_helper.to_array(weight)), weight.name))
-    if not any(entry.name == _STEM[0] for entry in model.graph.initializer):
+    if not any(entry.name == _STEM.step for entry in model.graph.initializer):
         _round_to_8_bits(model.graph)
 
 
@@ -122,20 +144,19 @@ def _round_to_8_bits(graph: onnx.GraphProto) -> None:
     after = [[node.op_type for node in graph.node if stem in node.input] for stem in stems]
     if not stems or any(kinds != ["Clip"] for kinds in after):
         raise ModelError("a first convolution with a ReLU6 behind it was expected")
-    levels = dict.fromkeys(stems, _STEM) | dict.fromkeys(halved, _PIXELS)
-    constants = {_STEM: (STEP, 0), _PIXELS: (_LEVEL, round(MEAN))}
-    for step, zero in dict.fromkeys(levels.values()):
-        size, level = constants[step, zero]
-        graph.initializer.append(numpy_helper.from_array(np.array(size, np.float32), step))
-        graph.initializer.append(numpy_helper.from_array(np.array(level, np.uint8), zero))
+    roundings = dict.fromkeys(stems, _STEM) | dict.fromkeys(halved, _PIXELS)
+    needed = {name for rounding in roundings.values() for name in (rounding.divisor, rounding.step, rounding.zero)}
+    graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(value), name) for name, value in _CONSTANTS.items() if name in needed
+    )
     nodes = []
     for node in graph.node:
         nodes.append(node)
         output = node.output[0]
-        if output in levels:
-            exact, integers = f"{output}.exact", f"{output}.integers"
+        if output in roundings:
+            rounding, exact, integers = roundings[output], f"{output}.exact", f"{output}.integers"
             node.output[0] = exact
-            nodes.append(helper.make_node("QuantizeLinear", [exact, *levels[output]], [integers]))
-            nodes.append(helper.make_node("DequantizeLinear", [integers, *levels[output]], [output]))
+            nodes.append(helper.make_node("QuantizeLinear", [exact, rounding.divisor, rounding.zero], [integers]))
+            nodes.append(helper.make_node("DequantizeLinear", [integers, rounding.step, rounding.zero], [output]))
     del graph.node[:]
     graph.node.extend(nodes)

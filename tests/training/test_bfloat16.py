@@ -110,12 +110,21 @@ def test_a_model_of_two_scales_computes_the_same_in_bfloat16(
 def test_means_of_four_pixels_are_rounded_to_levels_and_halves_one_way(of_two_scales: Path) -> None:
     model = onnx.load(of_two_scales)
     round_to_bfloat16(model)
-    output = next(node.output[0] for node in model.graph.node if "pixels.step" in node.input)  # as integers
+    output = next(node.output[0] for node in model.graph.node if "pixels.divisor" in node.input)  # as integers
     pairs = np.stack([np.add.outer(np.arange(0, 2 * SIZE, 2) // 4 * 4, np.arange(SIZE) % 2 * k) for k in (0, 1, 3)])
     images = np.repeat(pairs[..., None], 3, axis=3).astype(np.uint8)
     found = inside(model, output, onnx.TensorProto.UINT8, images)[:, 0]
     means = pairs.reshape(3, SIZE // 2, 2, SIZE // 2, 2).mean((2, 4)) - MEAN
     np.testing.assert_array_equal(found, MEAN + np.sign(means) * np.floor(np.abs(means) + 0.5))  # never to even
+
+
+def test_pixels_of_halves_are_values_of_bfloat16(of_two_scales: Path, pictures: list[np.ndarray]) -> None:
+    model = onnx.load(of_two_scales)
+    round_to_bfloat16(model)
+    output = next(node.output[0] for node in model.graph.node if "pixels.level" in node.input)
+    pixels = inside(model, output, onnx.TensorProto.FLOAT, np.stack(pictures))
+    np.testing.assert_array_equal(pixels, rounded(pixels))
+    assert len(np.unique(pixels)) > 50
 
 
 def test_fitting_twice_changes_nothing_more(plain: Path, pictures: list[np.ndarray], tmp_path: Path) -> None:
