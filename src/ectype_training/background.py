@@ -14,8 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
+from torch import Tensor, nn
+from torch.nn import functional
 
 from ectype.descriptors import DescribedImage, DescriptorModel, ModelCard, describe_items
 from ectype.descriptors.card import CARD_SUFFIX, read_card
@@ -33,7 +36,8 @@ STRENGTH = 0.75
 SAME, SHARPNESS = 0.55, 0.03
 """From about this similarity on, a photograph shows the same picture, and counts no more."""
 
-_CONSTANT = "background.rows"
+BACKGROUND = "background.rows"
+"""What the photographs' descriptors are called in a model's file, and in a student that has this layer."""
 _SEED = 2021
 
 
@@ -59,6 +63,41 @@ class Background:
         return np.asarray(rest / np.linalg.norm(rest, axis=1, keepdims=True), np.float32)
 
 
+class BackgroundLayer(nn.Module):
+    """The same layer where a student learns: unit rows (n, d) to unit rows.
+
+    Parameters
+    ----------
+    rows : Tensor of float32, shape (k, d)
+        Unit rows; they learn nothing.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        self.rows: Tensor
+        self.register_buffer("rows", rows)
+
+    def forward(self, vectors: Tensor, shown: Tensor | None = None) -> Tensor:
+        """Subtract the background.
+
+        Parameters
+        ----------
+        vectors : Tensor of float32, shape (n, d)
+        shown : Tensor of float32, shape (n, k, d), or None
+            Descriptors of the unedited photographs that each picture shows, in training. The background may have them,
+            and would take from a picture what it is to be found by: they don't count. No later picture's are there.
+        """
+        with torch.autocast(vectors.device.type, enabled=False):
+            vectors = vectors.float()
+            similarity = vectors @ self.rows.T
+            logits = similarity / TEMPERATURE - functional.softplus((similarity - SAME) / SHARPNESS)
+            counting = torch.ones_like(logits, dtype=torch.bool)
+            if shown is not None:
+                counting = (shown @ self.rows.T).amax(1) <= SAME
+            weights = logits.where(counting, torch.finfo(logits.dtype).min).softmax(1) * counting
+            return functional.normalize(vectors - STRENGTH * weights @ self.rows)
+
+
 def describe_background(
     model: DescriptorModel, items: Sequence[ImageItem], photographs: int = PHOTOGRAPHS
 ) -> Background:
@@ -81,9 +120,12 @@ def describe_background(
     raise InvalidDataError(f"{len(rows)} readable photographs are too few for a background of {photographs}")
 
 
-def has_background(model: onnx.ModelProto) -> bool:
-    """Whether a model has this layer already."""
-    return any(entry.name.startswith(_CONSTANT) for entry in model.graph.initializer)
+def background_of(model: onnx.ModelProto) -> Background | None:
+    """The background of a model that has this layer."""
+    for entry in model.graph.initializer:
+        if entry.name.startswith(BACKGROUND):
+            return Background(numpy_helper.to_array(entry).astype(np.float32))
+    return None
 
 
 def add_background(source: Path, background: Background, version: str, description: str, folder: Path) -> ModelCard:
@@ -107,7 +149,7 @@ def add_background(source: Path, background: Background, version: str, descripti
     """
     card = read_card(source.with_suffix(CARD_SUFFIX))
     model = read_onnx(source)
-    if has_background(model):
+    if background_of(model) is not None:
         raise ModelError(f"{source}: has a background already; give the model from before it")
     if card.dimension != background.rows.shape[1]:
         raise ModelError(f"{source}: gives {card.dimension} dimensions, the background {background.rows.shape[1]}")
@@ -122,7 +164,7 @@ def _append(graph: onnx.GraphProto, background: Background) -> None:
         for names in (node.input, node.output):
             names[:] = [before if name == output else name for name in names]
     constants = {
-        _CONSTANT: background.rows,
+        BACKGROUND: background.rows,
         "background.sharpness": np.float32(1 / SHARPNESS),
         "background.same": np.float32(SAME),
         "background.temperature": np.float32(1 / TEMPERATURE),
@@ -130,7 +172,7 @@ def _append(graph: onnx.GraphProto, background: Background) -> None:
     }
     graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items())
     steps = (
-        ("Transpose", (_CONSTANT,), "transposed"),
+        ("Transpose", (BACKGROUND,), "transposed"),
         ("MatMul", (before, "transposed"), "similarity"),
         ("Sub", ("similarity", "background.same"), "above"),
         ("Mul", ("above", "background.sharpness"), "sharpened"),
@@ -139,7 +181,7 @@ def _append(graph: onnx.GraphProto, background: Background) -> None:
         ("Sub", ("heated", "penalty"), "logits"),
         ("Softmax", ("logits",), "shares"),
         ("Mul", ("shares", "background.strength"), "weights"),
-        ("MatMul", ("weights", _CONSTANT), "shared"),
+        ("MatMul", ("weights", BACKGROUND), "shared"),
         ("Sub", (before, "shared"), "rest"),
         ("ReduceL2", ("rest",), "length"),
     )

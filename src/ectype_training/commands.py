@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ectype.descriptors import DescriptorModel, load_model
+from ectype.descriptors.card import CARD_SUFFIX, read_card
 from ectype.descriptors.preprocessing import square
 from ectype.errors import EctypeError, InvalidDataError, UsageError
 from ectype.images import ImageItem, list_images
@@ -19,6 +21,10 @@ from ectype.storage import write_json
 from ectype.transformations import KINDS
 from ectype_training.config import read_config
 from ectype_training.photographs import decoded
+
+if TYPE_CHECKING:
+    from ectype_training.onnx_export import Identity
+    from ectype_training.student import Student
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -74,8 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     export.set_defaults(command=_export)
 
-    average = commands.add_parser("average", help="write the middle between two models of one architecture")
+    average = commands.add_parser("average", help="write a model between two of one architecture")
     average.add_argument("--models", nargs=2, type=Path, required=True, metavar="FILE.onnx")
+    average.add_argument("--share", type=float, default=0.5, help="of the second (default: 0.5)")
+    average.add_argument(
+        "--images", nargs="+", required=True, metavar="DIR", help="to compare the file with PyTorch on"
+    )
     average.add_argument("--version", required=True)
     average.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
     average.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -144,7 +154,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from ectype_training.onnx_export import Identity, export
+    from ectype_training.onnx_export import Identity
     from ectype_training.student import load_student
     from ectype_training.whitening import whiten
 
@@ -154,19 +164,28 @@ def _export(options: argparse.Namespace) -> None:
     size = options.size or config.size
     if options.whiten:
         whiten(student, items, size, options.whiten)
-    samples = np.stack([square(picture, size) for picture in _some(items)])
     identity = Identity(options.name, options.version, options.licence, description)
-    options.out.mkdir(parents=True, exist_ok=True)
-    card = export(student, identity, samples, options.out)
-    print(f"{options.out}: {card.name} {card.version}, {card.input_size} px, {card.dimension} dimensions")
+    _write(student, identity, items, size, options.out)
 
 
 def _average(options: argparse.Namespace) -> None:
     from ectype_training.averaging import average
+    from ectype_training.onnx_export import Identity
 
+    items = list_images(options.images, ids="path")
     description = _read_description(options.description)
-    card = average(*options.models, options.version, description, options.out)
-    print(f"{options.out}: {card.name} {card.version}, {card.input_size} px, {card.dimension} dimensions")
+    student = average(*options.models, options.share)
+    card = read_card(options.models[0].with_suffix(CARD_SUFFIX))
+    identity = Identity(card.name, options.version, card.licence, description)
+    _write(student, identity, items, card.input_size, options.out)
+
+
+def _write(student: Student, identity: Identity, items: Sequence[ImageItem], size: int, folder: Path) -> None:
+    from ectype_training.student import export_student
+
+    samples = np.stack([square(picture, size) for picture in _some(items)])
+    card = export_student(student, identity, samples, folder)
+    print(f"{folder}: {card.name} {card.version}, {card.input_size} px, {card.dimension} dimensions")
 
 
 def _background(options: argparse.Namespace) -> None:

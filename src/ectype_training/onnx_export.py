@@ -53,6 +53,7 @@ def export(model: nn.Module, identity: Identity, samples: NDArray[np.uint8], fol
     samples : ndarray of uint8, shape (m, s, s, 3)
         Photographs on which the file is compared with PyTorch.
     folder : Path
+        Made if it is not there.
 
     Returns
     -------
@@ -64,7 +65,8 @@ def export(model: nn.Module, identity: Identity, samples: NDArray[np.uint8], fol
     ModelError
         The file's descriptors are not PyTorch's: a cosine is below 0.999.
     """
-    path = folder / "model.onnx"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / MODEL_FILE
     size = samples.shape[1]
     with torch.inference_mode():
         expected = model.eval()(torch.from_numpy(samples)).numpy()
@@ -88,7 +90,7 @@ def export(model: nn.Module, identity: Identity, samples: NDArray[np.uint8], fol
     print(f"lowest cosine to PyTorch: {lowest:.6f}")
     if not lowest >= LOWEST_COSINE:
         raise ModelError(f"{path}: the lowest cosine to PyTorch is {lowest:.4f}; {LOWEST_COSINE} is needed")
-    path.with_suffix(".json").write_text(card.to_json(), "utf-8")
+    path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
     return card
 
 

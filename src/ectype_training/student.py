@@ -14,11 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ectype.descriptors import ModelCard
+from ectype.descriptors.model import MODEL_FILE
 from ectype.descriptors.preprocessing import square
 from ectype.errors import ModelError
+from ectype_training.background import BACKGROUND, Background, BackgroundLayer, add_background, background_of
 from ectype_training.config import Config
 from ectype_training.efficientnet_lite import FEATURES, EfficientNetLite0, SameConv, convolutions
-from ectype_training.onnx_export import HALVING, MEAN, STD, read_onnx
+from ectype_training.onnx_export import HALVING, MEAN, STD, Identity, export, read_onnx
 from ectype_training.pooling import GeM
 from ectype_training.run import load_checkpoint, read_identity
 
@@ -32,6 +35,12 @@ class Student(nn.Module):
     scales : int
         At how many sizes pictures are looked at: as they are, then with sides halved each time. One linear layer weighs
         what all of them say.
+
+    Attributes
+    ----------
+    background : BackgroundLayer or None
+        Behind the linear layer, where the model that it came from has one. It learns nothing; what lies before it
+        learns to be good with it.
     """
 
     def __init__(self, dimension: int = 256, scales: int = 1) -> None:
@@ -40,14 +49,17 @@ class Student(nn.Module):
         self.backbone = EfficientNetLite0()
         self.pooling = GeM(3.0)
         self.project = nn.Linear(scales * FEATURES, dimension)
+        self.background: BackgroundLayer | None = None
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, shown: Tensor | None = None) -> Tensor:
+        """Describe pictures; `shown` is for the background (`BackgroundLayer`), in training."""
         x = (images.permute(0, 3, 1, 2).float() - MEAN) / STD
         sizes = [x.contiguous(memory_format=torch.channels_last)]
         while len(sizes) < self.scales:
             sizes.append(functional.avg_pool2d(sizes[-1], 2))
         features = [self.pooling(self.backbone(x).float()) for x in sizes]
-        return functional.normalize(self.project(torch.cat(features, 1)))
+        vectors = functional.normalize(self.project(torch.cat(features, 1)))
+        return vectors if self.background is None else self.background(vectors, shown)
 
     @classmethod
     def from_onnx(cls, path: Path) -> Student:
@@ -82,6 +94,9 @@ class Student(nn.Module):
         with torch.no_grad():
             student.project.weight.copy_(weight)
             student.project.bias.copy_(bias)
+        background = background_of(read_onnx(path))
+        if background is not None:
+            student.background = BackgroundLayer(torch.from_numpy(background.rows))
         return student
 
     def look_at_more(self, scales: int) -> None:
@@ -118,6 +133,25 @@ class Student(nn.Module):
                 norm.bias.copy_(shift + scale * mean)
                 norm.running_mean.copy_(mean)
                 norm.running_var.copy_(variance)
+
+
+def export_student(student: Student, identity: Identity, samples: NDArray[np.uint8], folder: Path) -> ModelCard:
+    """Write a student as `ectype_training.onnx_export.export` does; its background, if it has one, is the last layer.
+
+    Raises
+    ------
+    ModelError
+        The file's descriptors are not the student's.
+    """
+    background, student.background = student.background, None
+    try:
+        card = export(student, identity, samples, folder)
+    finally:
+        student.background = background
+    if background is None:
+        return card
+    rows = Background(background.rows.numpy())
+    return add_background(folder / MODEL_FILE, rows, identity.version, identity.description, folder)
 
 
 def _layers(path: Path) -> tuple[list[onnx.NodeProto], dict[str, NDArray[np.float32]]]:
@@ -177,7 +211,10 @@ def load_student(folder: Path) -> tuple[Student, Config]:
     config = Config.from_dict({name: value for name, value in identity.items() if name in names}, str(folder))
     student = Student(config.dimension, config.scales)
     freeze(student.backbone, config.frozen_blocks)
-    student.load_state_dict(load_checkpoint(folder)["student"])
+    weights = load_checkpoint(folder)["student"]
+    if BACKGROUND in weights:
+        student.background = BackgroundLayer(weights[BACKGROUND])
+    student.load_state_dict(weights)
     return student.eval(), config
 
 

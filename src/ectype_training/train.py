@@ -146,7 +146,7 @@ class _Training:
             group["lr"] = rate
         views, numbers, present = (part.to(self._device) for part in batch)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16):
-            descriptors = self.student(views.flatten(0, 1))
+            descriptors = self.student(views.flatten(0, 1), self._shown(numbers, present))
         descriptors = descriptors.float()
         main, second, whole = self._losses(descriptors, numbers, present)
         self._optimiser.zero_grad(set_to_none=True)
@@ -158,6 +158,13 @@ class _Training:
             moved = torch.lerp(self._goal[numbers], descriptors.detach(), self._config.follow)
             self._goal[numbers] = nn.functional.normalize(moved)
         return main.item(), second.item()
+
+    def _shown(self, numbers: Tensor, present: Tensor) -> Tensor | None:
+        """What the targets say of all photographs that are in each picture."""
+        if self._goal is None or self.student.background is None:
+            return None
+        own = numbers[:, None]
+        return self._goal[torch.cat([own, torch.where(present < 0, own, present)], 1)]
 
     def _losses(self, descriptors: Tensor, numbers: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The two that are logged, and the weighted sum of all."""

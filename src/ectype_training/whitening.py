@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ectype.errors import InvalidDataError
+from ectype.errors import InvalidDataError, ModelError
 from ectype.images import ImageItem
 from ectype_training.photographs import decoded
 from ectype_training.student import Student, StudentModel
@@ -36,7 +36,11 @@ def whiten(student: Student, items: Sequence[ImageItem], size: int, strength: fl
     ------
     InvalidDataError
         There are fewer photographs than dimensions, or the strength is out of range.
+    ModelError
+        The student has a background, which was described without whitening.
     """
+    if student.background is not None:
+        raise ModelError("a student with a background can't be whitened; whiten it first, then give it the background")
     dimension = student.project.out_features
     if not 0 <= strength <= 1:
         raise InvalidDataError(f"the strength of whitening is from 0 to 1, not {strength}")

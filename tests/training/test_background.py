@@ -12,8 +12,10 @@ from ectype.errors import InvalidDataError, ModelError
 from ectype.images import ImageItem, decode_image
 from ectype.transformations.materials import drawn_picture
 from ectype_training.averaging import average
-from ectype_training.background import Background, add_background, describe_background
-from ectype_training.student import Student
+from ectype_training.background import Background, BackgroundLayer, add_background, describe_background
+from ectype_training.onnx_export import Identity
+from ectype_training.student import Student, export_student
+from ectype_training.whitening import whiten
 
 SIZE, DIMENSION = 64, 24
 
@@ -88,13 +90,11 @@ def test_too_few_photographs_are_refused(plain: Path, drawn: Callable[..., list[
         describe_background(load_model(plain), items, 4)
 
 
-def test_a_background_is_added_once_and_has_no_middle(plain: Path, background: Background, tmp_path: Path) -> None:
+def test_a_background_is_added_once(plain: Path, background: Background, tmp_path: Path) -> None:
     add_background(plain, background, "2", "with a background", tmp_path)
     made = tmp_path / "model.onnx"
     with pytest.raises(ModelError, match="has a background already"):
         add_background(made, background, "3", "twice", tmp_path)
-    with pytest.raises(ModelError, match="belongs to it alone"):
-        average(made, plain, "3", "of two", tmp_path)
 
 
 def test_a_background_of_another_model_is_refused(plain: Path, tmp_path: Path) -> None:
@@ -103,11 +103,79 @@ def test_a_background_of_another_model_is_refused(plain: Path, tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
-def test_training_starts_from_the_model_before_its_background(
-    plain: Path, background: Background, pictures: list[np.ndarray], tmp_path: Path
-) -> None:
-    add_background(plain, background, "2", "with a background", tmp_path)
-    student = Student.from_onnx(tmp_path / "model.onnx")
+@pytest.fixture
+def with_background(plain: Path, background: Background, tmp_path: Path) -> Path:
+    add_background(plain, background, "2", "with a background", tmp_path / "made")
+    return tmp_path / "made" / "model.onnx"
+
+
+def said(student: Student, pictures: Sequence[np.ndarray]) -> np.ndarray:
     with torch.inference_mode():
-        found = student.eval()(torch.from_numpy(np.stack(pictures))).numpy()
-    assert (found * load_model(plain).describe(pictures)).sum(1).min() > 0.999
+        return student.eval()(torch.from_numpy(np.stack(pictures))).numpy()
+
+
+def test_a_student_learns_through_the_background_of_its_start(
+    with_background: Path, background: Background, pictures: list[np.ndarray]
+) -> None:
+    student = Student.from_onnx(with_background)
+    expected = load_model(with_background, runtime="onnxruntime").describe(pictures)
+    assert (said(student, pictures) * expected).sum(1).min() > 0.999
+    student(torch.from_numpy(np.stack(pictures))).sum().backward()
+    assert student.background is not None and not list(student.background.parameters())
+    np.testing.assert_allclose(student.background.rows.numpy(), background.rows, atol=1e-3)  # stored as float16
+    assert student.project.weight.grad is not None and student.project.weight.grad.abs().sum() > 0
+
+
+def test_a_student_is_exported_with_its_background(
+    with_background: Path, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    student = Student.from_onnx(with_background)
+    expected = said(student, pictures)
+    card = export_student(student, Identity("student", "3", "MIT", "again"), np.stack(pictures), tmp_path / "again")
+    assert (card.version, card.description, card.licence) == ("3", "again", "MIT")
+    model = load_model(tmp_path / "again", runtime="onnxruntime")
+    assert (model.describe(pictures) * expected).sum(1).min() > 0.999
+    assert (said(student, pictures) * expected).sum(1).min() > 0.9999  # it keeps its background
+
+
+def test_the_background_takes_nothing_for_what_a_picture_shows() -> None:
+    own, other = unit_rows(2, 16, 8)
+    layer = BackgroundLayer(torch.from_numpy(np.stack([own, other])))
+    edited = own + 1.2 * unit_rows(1, 16, 9)[0]  # less like its photograph than what is taken for the same
+    vectors = torch.from_numpy((edited / np.linalg.norm(edited)).astype(np.float32))[None]
+    shown = torch.from_numpy(own)[None, None]
+    kept, taken = layer(vectors, shown), layer(vectors)
+    np.testing.assert_allclose(taken.numpy(), Background(layer.rows.numpy()).subtract(vectors.numpy()), atol=1e-6)
+    assert (kept @ torch.from_numpy(own)).item() > (taken @ torch.from_numpy(own)).item() + 0.1
+    everything = torch.from_numpy(np.stack([own, other]))[None]
+    torch.testing.assert_close(layer(vectors, everything), vectors)  # nothing is left to be taken away
+
+
+def test_a_middle_has_the_background_that_both_have(
+    with_background: Path, plain: Path, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    first = Student.from_onnx(with_background)
+    with torch.no_grad():
+        first.project.weight.add_(0.05 * torch.randn(first.project.weight.shape))
+    identity = Identity("student", "3", "MIT", "another")
+    export_student(first, identity, np.stack(pictures), tmp_path / "other")
+    other = tmp_path / "other" / "model.onnx"
+    half = (average(with_background, other).project.weight + average(other, with_background).project.weight) / 2
+    weights = [Student.from_onnx(path).project.weight for path in (with_background, other)]
+    torch.testing.assert_close(half, (weights[0] + weights[1]) / 2)
+    for share, path in ((0.0, with_background), (1.0, other)):
+        mixed = average(with_background, other, share)
+        np.testing.assert_allclose(said(mixed, pictures), said(Student.from_onnx(path), pictures), atol=1e-5)
+        assert mixed.background is not None
+    for models in ((with_background, plain), (plain, with_background)):
+        with pytest.raises(ModelError, match="has not the background of"):
+            average(*models)
+    with pytest.raises(InvalidDataError, match="from 0 to 1, not 2"):
+        average(plain, plain, 2)
+
+
+def test_a_student_with_a_background_is_not_whitened(
+    with_background: Path, drawn: Callable[..., list[ImageItem]]
+) -> None:
+    with pytest.raises(ModelError, match="whiten it first"):
+        whiten(Student.from_onnx(with_background), drawn(30), SIZE, 1.0)

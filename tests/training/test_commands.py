@@ -63,10 +63,11 @@ def test_the_middle_of_two_models_is_a_model(begun: Path, capsys: pytest.Capture
     for version, more in (("1", []), ("2", ["--whiten", "1"])):
         assert run(list(map(str, ["export", *names, "--version", version, *more, "--out", begun / version]))) == 0
     files = [begun / "1" / "model.onnx", begun / "2" / "model.onnx"]
-    words = ["--version", "3", "--description", begun / "card.txt", "--out", begun / "3"]
+    images = ["--images", begun / "drawn"]
+    words = [*images, "--version", "3", "--description", begun / "card.txt", "--out", begun / "3"]
     assert run(list(map(str, ["average", "--models", *files, *words]))) == 0
     one, two, middle = (load_model(begun / name) for name in "123")
-    assert (middle.card.version, middle.dimension) == ("3", 16)
+    assert (middle.card.name, middle.card.version, middle.dimension) == ("tried", "3", 16)
     picture = np.random.default_rng(1).integers(0, 256, (48, 48, 3), np.uint8)
     rows = [model.describe([picture])[0] for model in (one, two, middle)]
     assert rows[2] @ rows[0] > rows[1] @ rows[0] and rows[2] @ rows[1] > rows[0] @ rows[1]

@@ -9,11 +9,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from ectype.descriptors import load_model
 from ectype.errors import InvalidDataError, ModelError, UsageError
 from ectype.images import ImageItem
 from ectype.transformations import KINDS
 from ectype.transformations.materials import drawn_picture
 from ectype_training import train as training
+from ectype_training.background import Background, add_background
 from ectype_training.config import Config
 from ectype_training.dataset import Batch
 from ectype_training.kinds import measure_kinds
@@ -235,3 +237,29 @@ def test_a_run_begins_with_an_earlier_model_of_fewer_scales(
     torch.testing.assert_close(said, expected, atol=5e-3, rtol=0)
     with pytest.raises(ModelError, match=r"model\.onnx: has \d+ dimensions and 1 scales, where the run has 7 and 2"):
         train(replace(config, dimension=7), drawn(8), None, tmp_path / "run")
+
+
+def test_a_run_learns_through_the_background_of_its_start(
+    export_student: Callable[[Path, Sequence[NDArray[np.uint8]], int], Path],
+    drawn: Draw,
+    short: Config,
+    targets: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    pictures = [drawn_picture(number, (short.size, short.size)) for number in range(8)]
+    plain = export_student(tmp_path / "plain", pictures, short.dimension)
+    background = Background(load_model(plain).describe(pictures[:5]))
+    add_background(plain, background, "2", "with a background", tmp_path / "start")
+    start = tmp_path / "start" / "model.onnx"
+    items = drawn(8)
+    config = replace(short, start=str(start), objective="distillation", frozen_norms=True, frozen_blocks=2)
+    student = train(config, items, targets(items), tmp_path / "run")
+    again, _ = load_student(tmp_path / "run")
+    before = Student.from_onnx(start)
+    for learnt in (student, again):
+        assert learnt.background is not None and before.background is not None
+        assert torch.equal(learnt.background.rows, before.background.rows)
+        assert not torch.equal(learnt.project.weight, before.project.weight)
+    images = torch.from_numpy(np.stack(pictures))
+    with torch.inference_mode():
+        torch.testing.assert_close(student(images), again(images))
