@@ -14,11 +14,12 @@ from ectype.descriptors import (
     OnnxModel,
     describe_items,
     describe_to_file,
+    extraction,
     read_descriptors,
     write_descriptors,
 )
 from ectype.errors import InvalidDataError, ModelError, StorageError
-from ectype.images import ImageLimits, list_images
+from ectype.images import ImageLimits, decode_image, list_images
 from ectype.testing import ThumbnailModel
 from ectype.types import DescriptorSet, SkippedImage
 
@@ -71,6 +72,33 @@ def test_a_descriptor_that_can_not_be_used_is_a_row_too(folder_of_pictures: Pict
     (result,) = describe_items(list_images([folder_of_pictures(1)]), Broken())
     assert isinstance(result, SkippedImage)
     assert result.code == "no-descriptor"
+
+
+@pytest.mark.parametrize("most", [1, 64 * 2**20])
+def test_of_images_that_are_described_together_each_has_its_own_result(
+    folder_of_pictures: Pictures, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    class Picky(CountingModel):
+        def describe(self, images: Sequence[np.ndarray]) -> np.ndarray:
+            if any(image.shape[0] == 77 for image in images):
+                raise ModelError("not of 77 rows")
+            return super().describe(images)
+
+    folder = folder_of_pictures(14)
+    draw_picture(1, (90, 77)).save(folder / "0003x.png")
+    (folder / "0005x.png").write_bytes(b"no picture")
+    monkeypatch.setattr(extraction, "_MOST_PIXEL_BYTES", most)
+    items = list_images(folder)
+    results = list(describe_items(items, Picky(), workers=1))
+    assert [result.item.id if isinstance(result, DescribedImage) else result.id for result in results] == [
+        item.id for item in items
+    ]
+    skipped = {result.id: result.code for result in results if isinstance(result, SkippedImage)}
+    assert skipped == {"0003x": "no-descriptor", "0005x": "not-an-image"}
+    for result in results:
+        if isinstance(result, DescribedImage):
+            expected = ThumbnailModel().describe([decode_image(result.item.read())])[0]
+            assert np.array_equal(result.vector, expected)
 
 
 def test_progress_counts_every_image(folder_of_pictures: Pictures) -> None:

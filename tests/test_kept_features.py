@@ -21,7 +21,7 @@ from ectype.collection import Collection
 from ectype.collection.prepared_codec import pack, unpack
 from ectype.collection.records import NewImage
 from ectype.collection.store import Store
-from ectype.descriptors import OnnxModel, describe_image
+from ectype.descriptors import OnnxModel, describe_images
 from ectype.errors import CollectionError, InvalidDataError, StorageError, UsageError
 from ectype.images import DEFAULT_LIMITS, ImageItem, decode_image, displayed_size, read_bytes
 from ectype.verification import SIDE, LocalFeatures, Prepared, Verifier, prepare
@@ -223,7 +223,7 @@ def test_features_are_those_of_the_picture_in_full_size(folder: Path, bundled_mo
         assert len(kept[rows[item.id]].features) > 0
         assert kept[rows[item.id]].features.places[:, 0].max() > 600  # of a picture 1200 wide, whatever was decoded
         assert_same(prepared_from(item), kept[rows[item.id]])
-        described = describe_image(item, bundled_model, DEFAULT_LIMITS)
+        (described,) = describe_images([item], bundled_model, DEFAULT_LIMITS)
         assert np.array_equal(vectors[rows[item.id]], described.vector.astype(np.float16).astype(np.float32))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import draw_picture
 from ectype.demo import packaged_photographs
-from ectype.descriptors import ModelCard, OnnxModel, load_model, read_card
+from ectype.descriptors import ModelCard, OnnxModel, load_model, read_card, runtimes
 from ectype.descriptors.preprocessing import RESIZE_RULES
 from ectype.errors import MissingPackageError, ModelError
 from ectype.images import read_image
@@ -58,6 +58,25 @@ def test_both_runtimes_give_the_same_descriptors() -> None:
     images += [np.asarray(draw_picture(seed)) for seed in range(10)]
     one, other = (load_model(runtime=runtime).describe(images) for runtime in ("openvino", "onnxruntime"))
     assert (one * other).sum(axis=1).min() >= 0.999
+
+
+def test_pictures_are_inferred_together_only_where_that_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [np.asarray(draw_picture(seed)) for seed in range(6)]
+    alone = np.concatenate([load_model(runtime="openvino").describe([image]) for image in images])
+    infer = runtimes._Compiled.infer
+    asked: list[int] = []
+
+    def a_little_off(self: runtimes._Compiled, batch: np.ndarray) -> np.ndarray:
+        asked.append(len(batch))
+        return np.nextafter(infer(self, batch), np.float32(2)) if len(batch) > 1 else infer(self, batch)
+
+    monkeypatch.setattr(runtimes._Compiled, "infer", a_little_off)
+    model = load_model(runtime="openvino")
+    assert np.array_equal(model.describe(images), alone)
+    assert max(asked) > 1, "they were not tried together"
+    asked.clear()
+    assert np.array_equal(model.describe(images), alone)
+    assert max(asked) == 1
 
 
 def test_the_bundled_model_keeps_to_the_limits() -> None:

@@ -31,7 +31,7 @@ PHOTOGRAPHS = 4096
 """More of them gain little, and cost time: each picture is compared with all."""
 TEMPERATURE = 0.05
 """Of the softmax over photographs."""
-STRENGTH = 0.75
+STRENGTH = 0.9
 """How much of the weighted mean is taken away."""
 SAME, SHARPNESS = 0.55, 0.03
 """From about this similarity on, a photograph shows the same picture, and counts no more."""

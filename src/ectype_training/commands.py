@@ -86,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     average.add_argument(
         "--images", nargs="+", required=True, metavar="DIR", help="to compare the file with PyTorch on"
     )
+    average.add_argument("--size", type=int, help="pixels a side; that of the first model by default")
+    average.add_argument("--no-background", action="store_true", help="leave out the one they have, to describe another")
     average.add_argument("--version", required=True)
     average.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
     average.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -175,9 +177,11 @@ def _average(options: argparse.Namespace) -> None:
     items = list_images(options.images, ids="path")
     description = _read_description(options.description)
     student = average(*options.models, options.share)
+    if options.no_background:
+        student.background = None
     card = read_card(options.models[0].with_suffix(CARD_SUFFIX))
     identity = Identity(card.name, options.version, card.licence, description)
-    _write(student, identity, items, card.input_size, options.out)
+    _write(student, identity, items, options.size or card.input_size, options.out)
 
 
 def _write(student: Student, identity: Identity, items: Sequence[ImageItem], size: int, folder: Path) -> None:

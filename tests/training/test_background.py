@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ectype.descriptors import load_model
 from ectype.errors import InvalidDataError, ModelError
@@ -13,6 +14,7 @@ from ectype.images import ImageItem, decode_image
 from ectype.transformations.materials import drawn_picture
 from ectype_training.averaging import average
 from ectype_training.background import Background, BackgroundLayer, add_background, describe_background
+from ectype_training.commands import run
 from ectype_training.onnx_export import Identity
 from ectype_training.student import Student, export_student
 from ectype_training.whitening import whiten
@@ -179,3 +181,19 @@ def test_a_student_with_a_background_is_not_whitened(
 ) -> None:
     with pytest.raises(ModelError, match="whiten it first"):
         whiten(Student.from_onnx(with_background), drawn(30), SIZE, 1.0)
+
+
+def test_another_background_is_described_for_another_size(with_background: Path, tmp_path: Path) -> None:
+    for number in range(8):
+        Image.fromarray(drawn_picture(number, (SIZE, SIZE))).save(tmp_path / f"{number}.png")
+    (tmp_path / "card.txt").write_text("a test")
+    more = ["--images", tmp_path, "--version", "3", "--description", tmp_path / "card.txt"]
+    words = ["average", "--models", with_background, with_background, "--size", "96", "--no-background"]
+    assert run(list(map(str, [*words, *more, "--out", tmp_path / "bare"]))) == 0
+    bare = tmp_path / "bare" / "model.onnx"
+    assert Student.from_onnx(bare).background is None
+    words = ["background", "--model", bare, "--photographs", "5"]
+    assert run(list(map(str, [*words, *more, "--out", tmp_path / "anew"]))) == 0
+    student = Student.from_onnx(tmp_path / "anew" / "model.onnx")
+    assert student.background is not None and len(student.background.rows) == 5
+    assert load_model(tmp_path / "anew").input_size == 96

@@ -9,28 +9,41 @@ from pathlib import Path
 
 from ectype.collection.prepared_codec import pack
 from ectype.collection.records import NewImage, Reference
-from ectype.descriptors import DescriptorModel, describe_image
+from ectype.descriptors import DescribedImage, DescriptorModel, describe_images
 from ectype.errors import DuplicateIdError, UnreadableImageError
 from ectype.images import ImageItem, ImageLimits, decode_image, displayed_size
 from ectype.types import SkippedImage
 from ectype.verification import SIDE, prepare
 
 
-def make_row(
-    item: ImageItem, model: DescriptorModel, limits: ImageLimits, *, keep_features: bool
-) -> NewImage | SkippedImage:
-    """Make of an image what is stored of it; one that can't be read becomes a row of the skip report.
+def make_rows(
+    items: Sequence[ImageItem], model: DescriptorModel, limits: ImageLimits, *, keep_features: bool
+) -> list[NewImage | SkippedImage]:
+    """Make of a few images what is stored of each; one that can't be read becomes a row of the skip report.
 
-    A URL that a list gives of it takes the place of its path.
+    A URL that a list gives of an image takes the place of its path.
     """
+    if keep_features:  # which take far longer than descriptors
+        return [_with_features(item, model, limits) for item in items]
+    described = describe_images(items, model, limits)
+    return [
+        result if isinstance(result, SkippedImage) else _row(item, result, None)
+        for item, result in zip(items, described, strict=True)
+    ]
+
+
+def _with_features(item: ImageItem, model: DescriptorModel, limits: ImageLimits) -> NewImage | SkippedImage:
     try:
-        read_once = replace(item, content=item.read(limits)) if keep_features else item
-        described = describe_image(read_once, model, limits)
+        read_once = replace(item, content=item.read(limits))
+        (described,) = describe_images([read_once], model, limits)
         if isinstance(described, SkippedImage):
             return described
-        features = _features(read_once, limits) if keep_features else None
+        return _row(item, described, _features(read_once, limits))
     except UnreadableImageError as error:
         return SkippedImage(item.id, item.location, error.code, str(error))
+
+
+def _row(item: ImageItem, described: DescribedImage, features: bytes | None) -> NewImage:
     metadata = dict(item.metadata)
     location = str(metadata.pop("url", None) or _absolute(item))
     return NewImage(item.id, described.sha256, location, metadata, described.vector, features)

@@ -12,13 +12,13 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from ectype.collection.adding import conflict_message, make_row, refuse_repeated_ids, taken_meanwhile
+from ectype.collection.adding import conflict_message, make_rows, refuse_repeated_ids, taken_meanwhile
 from ectype.collection.cached_index import CachedIndex
 from ectype.collection.folder import DATABASE, INDEX, MODEL, make_folder
 from ectype.collection.records import NewImage, Reference
 from ectype.collection.store import Store
 from ectype.descriptors import DescriptorModel, load_model
-from ectype.descriptors.extraction import map_items
+from ectype.descriptors.extraction import map_groups
 from ectype.descriptors.runtimes import RuntimeName
 from ectype.errors import (
     CollectionError,
@@ -233,9 +233,9 @@ class Collection:
             on_progress(unchanged + len(skipped))
         added = replaced = 0
         wanted = {item.id: item for item in [*new, *(item for item, _ in changed)]}
-        results = map_items(
+        results = map_groups(
             list(wanted.values()),
-            lambda item: make_row(item, model, limits, keep_features=self.keeps_features),
+            lambda group: make_rows(group, model, limits, keep_features=self.keeps_features),
             on_progress=on_progress,
         )
         while batch := list(islice(results, IMAGES_A_TRANSACTION)):

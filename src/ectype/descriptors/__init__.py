@@ -2,7 +2,7 @@
 
 from ectype.descriptors.card import ModelCard, read_card
 from ectype.descriptors.contract import DescriptorModel, StorableModel
-from ectype.descriptors.extraction import DescribedImage, describe_image, describe_items
+from ectype.descriptors.extraction import DescribedImage, describe_images, describe_items
 from ectype.descriptors.files import read_descriptors, write_descriptors
 from ectype.descriptors.finding import list_models, load_model
 from ectype.descriptors.installed import InstalledModel
@@ -18,7 +18,7 @@ __all__ = [
     "ModelStore",
     "OnnxModel",
     "StorableModel",
-    "describe_image",
+    "describe_images",
     "describe_items",
     "describe_to_file",
     "list_models",

@@ -1,7 +1,7 @@
 """From found images to descriptors, on every core.
 
-Each worker takes an image from its bytes to its vector. Decoding and inference both run outside Python's lock, so with
-one worker a core no core waits for another, whichever of the two is the slower here.
+Each worker takes a few images from their bytes to their vectors. Decoding and inference both run outside Python's lock,
+so with one worker a core no core waits for another, whichever of the two is the slower here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
 from ectype.types import OnProgress, SkippedImage
 
 _IMAGES_A_TASK = 8
+_MOST_PIXEL_BYTES = 64 * 2**20  # that a worker holds before it describes what it has
 
 Result = TypeVar("Result")
 
@@ -45,18 +46,49 @@ class DescribedImage:
     vector: NDArray[np.float32]
 
 
-def describe_image(item: ImageItem, model: DescriptorModel, limits: ImageLimits) -> DescribedImage | SkippedImage:
-    """Describe one image; one that can't be read becomes a row of the skip report."""
+def describe_images(
+    items: Sequence[ImageItem], model: DescriptorModel, limits: ImageLimits
+) -> list[DescribedImage | SkippedImage]:
+    """Describe a few images, in their order; one that can't be read becomes a row of the skip report."""
+    results: list[DescribedImage | SkippedImage] = []
+    waiting: list[_Read] = []
+    for item in items:
+        read = _read(item, model, limits)
+        if isinstance(read, _Read):
+            waiting.append(read)
+        if isinstance(read, SkippedImage) or sum(one.pixels.nbytes for one in waiting) > _MOST_PIXEL_BYTES:
+            results += _described(waiting, model)
+            waiting = []
+        if isinstance(read, SkippedImage):
+            results.append(read)
+    return results + _described(waiting, model)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    item: ImageItem
+    sha256: bytes
+    pixels: NDArray[np.uint8]
+
+
+def _read(item: ImageItem, model: DescriptorModel, limits: ImageLimits) -> _Read | SkippedImage:
     try:
         data = item.read(limits)
         pixels = decode_image(data, limits=limits, at_least=model.input_size)
     except UnreadableImageError as error:
         return SkippedImage(item.id, item.location, error.code, str(error))
+    return _Read(item, hashlib.sha256(data).digest(), pixels)
+
+
+def _described(images: Sequence[_Read], model: DescriptorModel) -> list[DescribedImage | SkippedImage]:
     try:
-        vector = model.describe([pixels])[0]
+        vectors = model.describe([image.pixels for image in images])
     except ModelError as error:
-        return SkippedImage(item.id, item.location, "no-descriptor", str(error))
-    return DescribedImage(item, hashlib.sha256(data).digest(), vector)
+        if len(images) == 1:
+            item = images[0].item
+            return [SkippedImage(item.id, item.location, "no-descriptor", str(error))]
+        return [result for image in images for result in _described([image], model)]  # to know which
+    return [DescribedImage(image.item, image.sha256, row) for image, row in zip(images, vectors, strict=True)]
 
 
 def describe_items(
@@ -83,7 +115,9 @@ def describe_items(
     DescribedImage or SkippedImage
         One for each item.
     """
-    return map_items(items, lambda item: describe_image(item, model, limits), workers=workers, on_progress=on_progress)
+    return map_groups(
+        items, lambda group: describe_images(group, model, limits), workers=workers, on_progress=on_progress
+    )
 
 
 def map_items(
@@ -110,18 +144,41 @@ def map_items(
     Result
         One for each item.
     """
+    return map_groups(items, lambda group: [work(item) for item in group], workers=workers, on_progress=on_progress)
+
+
+def map_groups(
+    items: Sequence[ImageItem],
+    work: Callable[[Sequence[ImageItem]], list[Result]],
+    *,
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Result]:
+    """Do some work on many images, a few at a time; else as `map_items`.
+
+    Parameters
+    ----------
+    items : sequence of ImageItem
+    work : callable
+        From a few items to as many results.
+    workers : int, optional
+        Groups in work at once; the number of cores by default.
+    on_progress : callable, optional
+
+    Yields
+    ------
+    Result
+        One for each item.
+    """
     workers = workers or available_cores()
     size = max(1, min(_IMAGES_A_TASK, len(items) // workers))
     tasks = (items[start : start + size] for start in range(0, len(items), size))
-
-    def run(task: Sequence[ImageItem]) -> list[Result]:
-        return [work(item) for item in task]
 
     with ThreadPoolExecutor(workers, thread_name_prefix="ectype-describe") as pool:
         pending: deque[Future[list[Result]]] = deque()
         try:
             for task in tasks:
-                pending.append(pool.submit(run, task))
+                pending.append(pool.submit(work, task))
                 if len(pending) >= 4 * workers:
                     yield from _finish(pending.popleft(), on_progress)
             while pending:

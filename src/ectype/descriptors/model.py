@@ -17,6 +17,8 @@ from ectype.errors import ModelError
 
 MODEL_FILE = "model.onnx"
 
+_IMAGES_A_CALL = 8  # of the runtime: bounds the memory that prepared inputs take
+
 
 def digest_of(file: Path) -> str:
     """The sha256 of a file, in hexadecimal.
@@ -92,8 +94,9 @@ class OnnxModel:
         ModelError
             The model gave a vector that is not finite or has no length.
         """
-        rows = [self._runtime.run(self.input_of(image))[0] for image in images]
-        vectors = np.stack(rows) if rows else np.empty((0, self.dimension), np.float32)
+        groups = (images[first : first + _IMAGES_A_CALL] for first in range(0, len(images), _IMAGES_A_CALL))
+        rows = [self._runtime.run(np.concatenate([self.input_of(image) for image in group])) for group in groups]
+        vectors = np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or (lengths == 0).any():
             raise ModelError(f"{self.name}: gave a descriptor that is not finite or has no length")
