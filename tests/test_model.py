@@ -17,6 +17,7 @@ from ectype.descriptors.preprocessing import RESIZE_RULES
 from ectype.errors import MissingPackageError, ModelError
 from ectype.images import read_image
 from ectype.testing import DescriptorModelConformance, ThumbnailModel
+from tiny_onnx import write_tiny_model
 
 CARD = ModelCard(
     name="n",
@@ -77,6 +78,12 @@ def test_pictures_are_inferred_together_only_where_that_changes_no_bit(monkeypat
     asked.clear()
     assert np.array_equal(model.describe(images), alone)
     assert max(asked) == 1
+
+
+def test_a_model_of_batches_of_one_describes_many_pictures(tmp_path: Path) -> None:
+    images = [np.asarray(draw_picture(seed)) for seed in range(6)]
+    fixed, free = (load_model(write_tiny_model(tmp_path, str(of_one), of_one=of_one)) for of_one in (True, False))
+    assert np.array_equal(fixed.describe(images), free.describe(images))
 
 
 def test_the_bundled_model_keeps_to_the_limits() -> None:

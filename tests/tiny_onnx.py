@@ -11,14 +11,16 @@ SIDE = 16
 _FLOAT, _INT64 = 1, 7
 
 
-def write_tiny_model(folder: Path, name: str = "tiny", *, dimension: int = 512, seed: int = 0) -> Path:
+def write_tiny_model(
+    folder: Path, name: str = "tiny", *, dimension: int = 512, seed: int = 0, of_one: bool = False
+) -> Path:
     """Write ``<name>.onnx`` and ``<name>.json``: the descriptor is the first numbers of the picture, 16 pixels square.
 
-    Models with different seeds have different fingerprints.
+    Models with different seeds have different fingerprints. One that is `of_one` takes batches of one only.
     """
     folder.mkdir(exist_ok=True)
     file = folder / f"{name}.onnx"
-    file.write_bytes(_model(dimension, f"seed {seed}"))
+    file.write_bytes(_model(dimension, f"seed {seed}", of_one))
     card = ModelCard(
         name=name,
         version="1",
@@ -37,13 +39,17 @@ def write_tiny_model(folder: Path, name: str = "tiny", *, dimension: int = 512, 
     return file
 
 
-def _model(dimension: int, producer: str) -> bytes:
-    flatten = _text(1, "images") + _text(2, "flat") + _text(4, "Flatten")
+def _model(dimension: int, producer: str, of_one: bool) -> bytes:
+    shape = _text(1, "shape") if of_one else b""
+    flatten = _text(1, "images") + shape + _text(2, "flat") + _text(4, "Reshape" if of_one else "Flatten")
     slice_ = b"".join(_text(1, name) for name in ("flat", "start", "end", "axis"))
     slice_ += _text(2, "descriptors") + _text(4, "Slice")
     graph = _bytes(1, flatten) + _bytes(1, slice_) + _text(2, "tiny")
     for name, value in (("start", 0), ("end", dimension), ("axis", 1)):
         graph += _bytes(5, _number(1, 1) + _number(2, _INT64) + _bytes(7, _varint(value)) + _text(8, name))
+    if of_one:
+        sizes = _varint(1) + _varint(3 * SIDE * SIDE)
+        graph += _bytes(5, _number(1, 2) + _number(2, _INT64) + _bytes(7, sizes) + _text(8, "shape"))
     graph += _bytes(11, _value("images", (3, SIDE, SIDE))) + _bytes(12, _value("descriptors", (dimension,)))
     return _number(1, 8) + _text(2, producer) + _bytes(7, graph) + _bytes(8, _text(1, "") + _number(2, 17))
 

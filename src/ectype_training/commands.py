@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         "--images", nargs="+", required=True, metavar="DIR", help="to compare the file with PyTorch on"
     )
     average.add_argument("--size", type=int, help="pixels a side; that of the first model by default")
-    average.add_argument("--no-background", action="store_true", help="leave out the one they have, to describe another")
+    average.add_argument("--no-background", action="store_true", help="leave out theirs, to describe another")
     average.add_argument("--version", required=True)
     average.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
     average.add_argument("--out", type=Path, required=True, metavar="FOLDER")

@@ -129,10 +129,16 @@ class OpenVinoRuntime:
         """The model for several inputs at once, made when it is first needed; None where that would change a bit."""
         with self._opening:
             if not self._opened:
-                self._model.reshape([_TOGETHER, *self._example.shape[1:]])
-                compiled = _Compiled(self._compile(self._model))
-                self._opened.append(compiled if self._says_the_same(compiled) else None)
+                self._opened.append(self._open_together())
         return self._opened[0]
+
+    def _open_together(self) -> _Compiled | None:
+        try:
+            self._model.reshape([_TOGETHER, *self._example.shape[1:]])
+            compiled = _Compiled(self._compile(self._model))
+            return compiled if self._says_the_same(compiled) else None
+        except RuntimeError:  # OpenVINO's for a graph that takes one input and no more
+            return None
 
     def _says_the_same(self, together: _Compiled) -> bool:
         """Whether inputs of noise give the same bits alone and in every place among others."""
