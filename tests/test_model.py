@@ -63,7 +63,8 @@ def test_both_runtimes_give_the_same_descriptors() -> None:
 
 def test_pictures_are_inferred_together_only_where_that_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     images = [np.asarray(draw_picture(seed)) for seed in range(6)]
-    alone = np.concatenate([load_model(runtime="openvino").describe([image]) for image in images])
+    one_by_one = load_model(runtime="openvino")
+    alone = np.concatenate([one_by_one.describe([image]) for image in images])
     infer = runtimes._Compiled.infer
     asked: list[int] = []
 

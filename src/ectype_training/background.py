@@ -55,16 +55,11 @@ class Background:
 
     def subtract(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the layer makes of unit rows (n, d): unit rows again."""
-        similarity = vectors @ self.rows.T
-        weight = similarity / TEMPERATURE - np.logaddexp(0, (similarity - SAME) / SHARPNESS)
-        weight = np.exp(weight - weight.max(axis=1, keepdims=True))
-        weight /= weight.sum(axis=1, keepdims=True)
-        rest = vectors - STRENGTH * weight @ self.rows
-        return np.asarray(rest / np.linalg.norm(rest, axis=1, keepdims=True), np.float32)
+        return BackgroundLayer(torch.from_numpy(self.rows))(torch.from_numpy(vectors)).numpy()
 
 
 class BackgroundLayer(nn.Module):
-    """The same layer where a student learns: unit rows (n, d) to unit rows.
+    """The layer in PyTorch, where a student learns through it: unit rows (n, d) to unit rows.
 
     Parameters
     ----------

@@ -50,22 +50,25 @@ runtimes round either way."""
 
 @dataclass(frozen=True, slots=True)
 class _Rounding:
-    """Names of constants: what values are divided by to become integers, what these are multiplied by, and zero."""
+    """What values are divided by to become integers, counted from `zero`, and what these are multiplied by."""
 
-    divisor: str
-    step: str
-    zero: str
+    name: str
+    divisor: float
+    step: float
+    zero: int
+
+    def constants(self) -> dict[str, np.float32 | np.uint8]:
+        """By their names in a graph."""
+        name = self.name
+        return {
+            f"{name}.divisor": np.float32(self.divisor),
+            f"{name}.step": np.float32(self.step),
+            f"{name}.zero": np.uint8(self.zero),
+        }
 
 
-_STEM = _Rounding("stem.step", "stem.step", "stem.zero")
-_PIXELS = _Rounding("pixels.divisor", "pixels.level", "pixels.zero")
-_CONSTANTS: dict[str, np.float32 | np.uint8] = {
-    _STEM.step: np.float32(STEP),
-    _STEM.zero: np.uint8(0),
-    _PIXELS.divisor: np.float32(_HAIR * _LEVEL),
-    _PIXELS.step: np.float32(_LEVEL),
-    _PIXELS.zero: np.uint8(MEAN),
-}
+_STEM = _Rounding("stem", STEP, STEP, 0)
+_PIXELS = _Rounding("pixels", _HAIR * _LEVEL, _LEVEL, round(MEAN))
 
 
 def fit(source: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> ModelCard:
@@ -125,7 +128,7 @@ def round_to_bfloat16(model: onnx.ModelProto) -> None:
     for weight in model.graph.initializer:
         if weight.name in used:
             weight.CopyFrom(numpy_helper.from_array(rounded(numpy_helper.to_array(weight)), weight.name))
-    if not any(entry.name == _STEM.step for entry in model.graph.initializer):
+    if not any(entry.name in _STEM.constants() for entry in model.graph.initializer):
         _round_to_8_bits(model.graph)
 
 
@@ -145,18 +148,18 @@ def _round_to_8_bits(graph: onnx.GraphProto) -> None:
     if not stems or any(kinds != ["Clip"] for kinds in after):
         raise ModelError("a first convolution with a ReLU6 behind it was expected")
     roundings = dict.fromkeys(stems, _STEM) | dict.fromkeys(halved, _PIXELS)
-    needed = {name for rounding in roundings.values() for name in (rounding.divisor, rounding.step, rounding.zero)}
-    graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), name) for name, value in _CONSTANTS.items() if name in needed
-    )
+    for rounding in dict.fromkeys(roundings.values()):
+        constants = rounding.constants().items()
+        graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in constants)
     nodes = []
     for node in graph.node:
         nodes.append(node)
         output = node.output[0]
         if output in roundings:
-            rounding, exact, integers = roundings[output], f"{output}.exact", f"{output}.integers"
+            divisor, step, zero = roundings[output].constants()
+            exact, integers = f"{output}.exact", f"{output}.integers"
             node.output[0] = exact
-            nodes.append(helper.make_node("QuantizeLinear", [exact, rounding.divisor, rounding.zero], [integers]))
-            nodes.append(helper.make_node("DequantizeLinear", [integers, rounding.step, rounding.zero], [output]))
+            nodes.append(helper.make_node("QuantizeLinear", [exact, divisor, zero], [integers]))
+            nodes.append(helper.make_node("DequantizeLinear", [integers, step, zero], [output]))
     del graph.node[:]
     graph.node.extend(nodes)

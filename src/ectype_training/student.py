@@ -73,7 +73,8 @@ class Student(nn.Module):
         ModelError
             The file can't be read, or is of another architecture.
         """
-        layers, arrays = _layers(path)
+        model = read_onnx(path)
+        layers, arrays = _layers(model.graph)
         last = arrays.get(layers[-1].input[1]) if layers else None
         dimension, features = (1, FEATURES) if last is None or last.ndim != 2 else last.shape
         student = cls(dimension, max(1, features // FEATURES))
@@ -94,7 +95,7 @@ class Student(nn.Module):
         with torch.no_grad():
             student.project.weight.copy_(weight)
             student.project.bias.copy_(bias)
-        background = background_of(read_onnx(path))
+        background = background_of(model)
         if background is not None:
             student.background = BackgroundLayer(torch.from_numpy(background.rows))
         return student
@@ -154,9 +155,8 @@ def export_student(student: Student, identity: Identity, samples: NDArray[np.uin
     return add_background(folder / MODEL_FILE, rows, identity.version, identity.description, folder)
 
 
-def _layers(path: Path) -> tuple[list[onnx.NodeProto], dict[str, NDArray[np.float32]]]:
+def _layers(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], dict[str, NDArray[np.float32]]]:
     """A model's layers with learnt weights, each once, however many scales go through it, and all weights by name."""
-    graph = read_onnx(path).graph
     arrays = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
     arrays |= {
         node.output[0]: arrays[node.input[0]] for node in graph.node if node.input[:1] and node.input[0] in arrays

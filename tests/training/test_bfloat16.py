@@ -121,7 +121,7 @@ def test_means_of_four_pixels_are_rounded_to_levels_and_halves_one_way(of_two_sc
 def test_pixels_of_halves_are_values_of_bfloat16(of_two_scales: Path, pictures: list[np.ndarray]) -> None:
     model = onnx.load(of_two_scales)
     round_to_bfloat16(model)
-    output = next(node.output[0] for node in model.graph.node if "pixels.level" in node.input)
+    output = next(node.output[0] for node in model.graph.node if "pixels.step" in node.input)
     pixels = inside(model, output, onnx.TensorProto.FLOAT, np.stack(pictures))
     np.testing.assert_array_equal(pixels, rounded(pixels))
     assert len(np.unique(pixels)) > 50

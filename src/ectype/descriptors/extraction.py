@@ -120,31 +120,9 @@ def describe_items(
     )
 
 
-def map_items(
-    items: Sequence[ImageItem],
-    work: Callable[[ImageItem], Result],
-    *,
-    workers: int | None = None,
-    on_progress: OnProgress | None = None,
-) -> Iterator[Result]:
-    """Do some work on many images, on every core, and give the results in their order.
-
-    Parameters
-    ----------
-    items : sequence of ImageItem
-    work : callable
-        From an item to a result. Called by several threads at once, for a bounded number of images ahead of the result
-        that is taken next.
-    workers : int, optional
-        Images in work at once; the number of cores by default.
-    on_progress : callable, optional
-
-    Yields
-    ------
-    Result
-        One for each item.
-    """
-    return map_groups(items, lambda group: [work(item) for item in group], workers=workers, on_progress=on_progress)
+def map_items(items: Sequence[ImageItem], work: Callable[[ImageItem], Result]) -> Iterator[Result]:
+    """Do some work on many images, one by one: `map_groups` for work that gains nothing from several at once."""
+    return map_groups(items, lambda group: [work(item) for item in group])
 
 
 def map_groups(
@@ -154,13 +132,14 @@ def map_groups(
     workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Iterator[Result]:
-    """Do some work on many images, a few at a time; else as `map_items`.
+    """Do some work on many images, a few at a time, on every core, and give the results in their order.
 
     Parameters
     ----------
     items : sequence of ImageItem
     work : callable
-        From a few items to as many results.
+        From a few items to as many results. Called by several threads at once, for a bounded number of images ahead of
+        the result that is taken next.
     workers : int, optional
         Groups in work at once; the number of cores by default.
     on_progress : callable, optional
