@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
+from ectype.collection import Collection
 from ectype.descriptors import OnnxModel, load_model
 from ectype.testing import ThumbnailModel
+from stored_pictures import MODEL, add
 
 
 def draw_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
@@ -49,3 +51,28 @@ def bundled_model() -> OnnxModel:
 @pytest.fixture
 def model() -> ThumbnailModel:
     return ThumbnailModel()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "collection"
+
+
+@pytest.fixture
+def collection(folder: Path) -> Iterator[Collection]:
+    """Empty."""
+    with Collection.create(folder, MODEL) as made:
+        yield made
+
+
+@pytest.fixture
+def filled(collection: Collection) -> Collection:
+    """Holds pictures "0" to "29", with an index on disk that is neither of the first nor of the newest images."""
+    add(collection, range(10))
+    add(collection, range(10, 20))
+    collection.remove(["3", "14"])
+    collection.rebuild()
+    add(collection, [3, 14, *range(20, 30)])
+    collection.remove(["5", "25"])
+    add(collection, [5, 25])
+    return collection

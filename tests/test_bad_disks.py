@@ -25,17 +25,8 @@ from ectype.errors import StorageError, UsageError
 from ectype.images import list_images
 from ectype.storage import replacing, write_json
 from ectype.types import DescriptorSet
-from kill_driver import (
-    DESCRIBED,
-    MODEL,
-    Driver,
-    assert_holds,
-    describe,
-    descriptor,
-    keep_adding,
-    picture_item,
-    small_batches,
-)
+from kill_driver import DESCRIBED, Driver, describe, keep_adding
+from stored_pictures import MODEL, assert_holds, descriptor, picture_item, small_batches
 
 EIGHT = {str(seed): seed for seed in range(8)}
 FORTY = {str(seed): seed for seed in range(40)}

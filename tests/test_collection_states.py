@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ectype.collection import Collection
 from ectype.errors import DuplicateIdError
-from kill_driver import IN_MEMORY, MODEL, assert_finds, assert_holds, picture_item, small_batches
+from kill_driver import IN_MEMORY
+from stored_pictures import MODEL, assert_finds, assert_holds, picture_item, small_batches
 
 ids = st.sampled_from("abcdefghijkl")
 pictures = st.dictionaries(ids, st.integers(0, 3), min_size=1, max_size=9)

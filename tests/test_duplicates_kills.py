@@ -22,7 +22,8 @@ from ectype.collection import Collection
 from ectype.collection.store import Store as CollectionStore
 from ectype.duplicates import find, find_duplicates, holdings, mark_images, marked_pairs, place_of
 from ectype.duplicates.store import Store
-from kill_driver import IN_MEMORY, MODEL, Driver, small_batches
+from kill_driver import IN_MEMORY, Driver
+from stored_pictures import MODEL, small_batches
 from test_duplicates import FakeFinder, sets_of, write
 
 KILLS = int(os.environ.get("ECTYPE_TEST_KILLS", "200")) // 4

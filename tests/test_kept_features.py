@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sqlite3
 import struct
 import zlib
 from collections.abc import Iterator
@@ -26,16 +25,8 @@ from ectype.errors import CollectionError, InvalidDataError, StorageError, Usage
 from ectype.images import DEFAULT_LIMITS, ImageItem, decode_image, displayed_size, read_bytes
 from ectype.verification import SIDE, LocalFeatures, Prepared, Verifier, prepare
 from ectype.verification.agreement import Thumbnail
-from kill_driver import (
-    MODEL,
-    Driver,
-    assert_holds,
-    descriptor,
-    keep_adding,
-    picture_bytes,
-    picture_item,
-    small_batches,
-)
+from kill_driver import Driver, keep_adding
+from stored_pictures import MODEL, assert_holds, descriptor, execute, picture_bytes, picture_item, small_batches
 
 TEN = {str(seed): seed for seed in range(10)}
 
@@ -51,13 +42,6 @@ def keeping(folder: Path) -> Iterator[Collection]:
     with Collection.create(folder, MODEL, keep_features=True) as made:
         made.add([picture_item(name, seed) for name, seed in TEN.items()], MODEL)
         yield made
-
-
-def execute(folder: Path, statement: str, *values: object) -> None:
-    connection = sqlite3.connect(folder / "collection.sqlite")
-    with connection:
-        connection.execute(statement, values)
-    connection.close()
 
 
 def drawn(seed: int, size: tuple[int, int] = (640, 480), suffix: str = "png") -> ImageItem:

@@ -24,18 +24,8 @@ from ectype.descriptors import describe_to_file, write_descriptors
 from ectype.errors import CollectionError, UsageError
 from ectype.testing import ThumbnailModel
 from ectype.types import DescriptorSet
-from kill_driver import (
-    DESCRIBED,
-    IN_MEMORY,
-    SHARD,
-    Driver,
-    Outcome,
-    assert_holds,
-    create,
-    descriptor,
-    grow,
-    grow_keeping,
-)
+from kill_driver import DESCRIBED, IN_MEMORY, SHARD, Driver, Outcome, create, grow, grow_keeping
+from stored_pictures import assert_holds, descriptor
 
 KILLS = int(os.environ.get("ECTYPE_TEST_KILLS", "200"))
 CREATING, GROWING = KILLS // 8, KILLS * 3 // 10
