@@ -17,6 +17,7 @@ from conftest import draw_picture
 from ectype.cli import main
 from ectype.descriptors import write_descriptors
 from ectype.types import DescriptorSet
+from stored_pictures import flip_last_byte
 
 Pictures = Callable[..., Path]
 INSTALLED = str(Path(sys.executable).with_name("ectype"))  # the environment need not be active
@@ -204,9 +205,7 @@ def test_info_and_check_and_rebuild(run, collection) -> None:
     assert run("collection", "check", collection)[:2] == (0, f"{collection}: sound, 6 images\n")
     assert run("collection", "rebuild", collection)[0] == 0
     (vectors,) = (collection / "index").glob("vectors-*.npy")
-    content = bytearray(vectors.read_bytes())
-    content[-1] ^= 1
-    vectors.write_bytes(content)
+    flip_last_byte(vectors)
     code, out, _ = run("collection", "check", collection, "--json")
     assert code == 3
     assert "rebuild" in json.loads(out)["problems"][0]

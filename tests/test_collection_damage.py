@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,9 +11,6 @@ import pytest
 from ectype.collection import Collection
 from ectype.errors import CollectionError
 from stored_pictures import MODEL, add, descriptor, execute, picture_item
-
-Pictures = Callable[..., Path]
-
 
 WRONG = {
     "UPDATE images SET vector = substr(vector, 3) WHERE id = '4'": ["image '4' has a vector of a wrong size"],

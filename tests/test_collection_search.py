@@ -25,8 +25,6 @@ from stored_pictures import (
     small_batches,
 )
 
-Pictures = Callable[..., Path]
-
 
 def test_searching_finds_what_brute_force_finds(filled: Collection) -> None:
     assert_holds(filled, THIRTY)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,6 @@ from stored_pictures import (
     descriptor,
     picture_item,
 )
-
-Pictures = Callable[..., Path]
 
 
 def test_a_collection_belongs_to_one_thread_until_it_is_closed(filled: Collection) -> None:

@@ -32,11 +32,6 @@ TEN = {str(seed): seed for seed in range(10)}
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "collection"
-
-
-@pytest.fixture
 def keeping(folder: Path) -> Iterator[Collection]:
     """Keeps local features, and holds pictures "0" to "9"."""
     with Collection.create(folder, MODEL, keep_features=True) as made:
