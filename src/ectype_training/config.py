@@ -57,6 +57,9 @@ class Config:
     frozen_norms : bool
         Normalisations keep the means and variances they start with, which a trained model's are good enough for: steps
         are faster, and learn from the network that is exported.
+    averaging : float
+        Of how many of the last steps, about, the weights are averaged: the model is their moving mean, whose decay a
+        step is one minus one over this; 0 takes the last weights as they are.
     looks : int
         How often each edited photograph is learnt from: as it is, then mirrored, at times with quarter turns. A look
         costs less than an edit (after Hoffer et al., "Augment your batch", CVPR 2020).
@@ -93,6 +96,7 @@ class Config:
     follow: float = 0.0
     frozen_blocks: int = -1
     frozen_norms: bool = False
+    averaging: float = 0.0
     looks: int = 1
     unedited: float = 0.1
     most_edits: int = 4
@@ -113,6 +117,8 @@ class Config:
             raise InvalidDataError(f"dimension must be from 1 to {MOST_DIMENSIONS}, not {self.dimension}")
         if self.size % 2 ** (self.scales - 1):
             raise InvalidDataError(f"a size of {self.size} can't be halved for {self.scales} scales")
+        if not (self.averaging == 0 or self.averaging >= 1):
+            raise InvalidDataError(f"averaging is over at least one step, or 0 for none, not {self.averaging}")
         if not 0 <= self.follow < 1:
             raise InvalidDataError(f"follow is a share from 0 to less than 1, not {self.follow}")
         if not 0 <= self.unedited <= 1:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ectype.descriptors.preprocessing import square
 from ectype.errors import InvalidDataError, ModelError, UsageError
@@ -92,7 +93,7 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
             run.write_log(log)
         if share >= 1:
             break
-    return training.student.cpu().eval()
+    return training.result().cpu().eval()
 
 
 class _Training:
@@ -122,6 +123,10 @@ class _Training:
             {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
         ]
         self._optimiser = torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98))
+        self._mean: AveragedModel | None = None
+        if config.averaging:
+            decay = get_ema_multi_avg_fn(1 - 1 / config.averaging)
+            self._mean = AveragedModel(self.student, multi_avg_fn=decay, use_buffers=True)
 
     def resume(self, state: Mapping[str, Any] | None) -> float:
         """Go on from a checkpoint; returns the seconds spent before it."""
@@ -129,13 +134,26 @@ class _Training:
             return 0.0
         self.student.load_state_dict(state["student"])
         self._optimiser.load_state_dict(state["optimiser"])
+        if self._mean is not None:
+            self._mean.module.load_state_dict(state["student"])
+            self._mean.n_averaged.fill_(state["step"])
+            self.student.load_state_dict(state["last"])
         if self._goal is not None and self._config.follow:
             self._goal.copy_(state["targets"])
         self.step = int(state["step"])
         return float(state["seconds"])
 
+    def result(self) -> Student:
+        """What the run gives so far: the moving mean, where the configuration wants one."""
+        if self._mean is None:
+            return self.student
+        mean: Student = self._mean.module
+        return mean
+
     def state(self, seconds: float) -> dict[str, Any]:
-        state = {"student": self.student.state_dict(), "optimiser": self._optimiser.state_dict()}
+        state = {"student": self.result().state_dict(), "optimiser": self._optimiser.state_dict()}
+        if self._mean is not None:
+            state["last"] = self.student.state_dict()
         if self._goal is not None and self._config.follow:  # else they are as they were read
             state["targets"] = self._goal
         return {**state, "step": self.step, "seconds": seconds}
@@ -153,6 +171,8 @@ class _Training:
         whole.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), LARGEST_GRADIENT)
         self._optimiser.step()
+        if self._mean is not None:
+            self._mean.update_parameters(self.student)
         self.step += 1
         if self._goal is not None and self._config.follow and self.step % self._config.looks == 0:
             moved = torch.lerp(self._goal[numbers], descriptors.detach(), self._config.follow)

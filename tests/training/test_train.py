@@ -84,7 +84,8 @@ def test_a_killed_run_goes_on_at_the_step_where_it_was(
     items = drawn(8)
     config, teacher = replace(short, steps=6), None
     if following:
-        config, teacher = replace(config, objective="distillation", follow=0.5, looks=3), targets(items)
+        config = replace(config, objective="distillation", follow=0.5, looks=3, averaging=2)
+        teacher = targets(items)
     whole = train(config, items, teacher, tmp_path / "whole")
     monkeypatch.setattr(training, "SAVE_SECONDS", -1)
     update = training._Training.update
@@ -102,6 +103,29 @@ def test_a_killed_run_goes_on_at_the_step_where_it_was(
     resumed = train(config, items, teacher, tmp_path / "run")
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, msg=name)
+
+
+def test_the_model_is_the_moving_mean_of_the_weights(
+    drawn: Draw, short: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(short, steps=3, averaging=4)
+    weights = []
+    update = training._Training.update
+
+    def watched(self: training._Training, batch: Batch, rate: float) -> tuple[float, float]:
+        result = update(self, batch, rate)
+        weights.append(self.student.project.weight.detach().clone())
+        return result
+
+    monkeypatch.setattr(training._Training, "update", watched)
+    trained = train(config, drawn(8), None, tmp_path / "run")
+    mean = weights[0]
+    for later in weights[1:]:
+        mean = 0.75 * mean + 0.25 * later
+    torch.testing.assert_close(trained.project.weight, mean)
+    assert not torch.equal(mean, weights[-1])
+    kept, _ = load_student(tmp_path / "run")
+    torch.testing.assert_close(kept.project.weight, mean)
 
 
 def test_targets_follow_what_is_said_of_their_photographs_after_the_last_look(
