@@ -8,9 +8,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ectype.collection import Collection
-from ectype.descriptors import OnnxModel, load_model
+from ectype.descriptors import ModelStore, OnnxModel, load_model
 from ectype.testing import ThumbnailModel
 from stored_pictures import MODEL, add
+from tiny_onnx import write_tiny_model
 
 
 def draw_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
@@ -27,6 +28,13 @@ def draw_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
         top, bottom = sorted(rng.randrange(size[1] + 1) for _ in range(2))
         rng.choice((draw.ellipse, draw.rectangle))((left, top, right, bottom), fill=colour())
     return image
+
+
+@pytest.fixture
+def current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in, so that paths can be relative."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
@@ -76,3 +84,16 @@ def filled(collection: Collection) -> Collection:
     collection.remove(["5", "25"])
     add(collection, [5, 25])
     return collection
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
+    """The user's store, which is not there yet."""
+    monkeypatch.setenv("ECTYPE_MODELS", str(tmp_path / "store"))
+    return ModelStore()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A small model of 512 dimensions, its card beside it."""
+    return write_tiny_model(tmp_path / "files")
