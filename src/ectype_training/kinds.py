@@ -20,6 +20,7 @@ from ectype.transformations import KINDS, Materials, sample_recipe
 from ectype_training.photographs import readable
 
 _BEST = 10
+_AT_ONCE = 8  # pictures that a worker makes before it describes them
 FEWEST_PHOTOGRAPHS = 20
 
 Pixels = NDArray[np.uint8]
@@ -84,8 +85,9 @@ def measure_kinds(
 
 
 def _describe(model: DescriptorModel, pictures: Sequence[Callable[[], Pixels]]) -> NDArray[np.float32]:
+    groups = [pictures[start : start + _AT_ONCE] for start in range(0, len(pictures), _AT_ONCE)]
     with ThreadPoolExecutor(available_cores()) as pool:
-        return np.concatenate(list(pool.map(lambda picture: model.describe([picture()]), pictures)))
+        return np.concatenate(list(pool.map(lambda group: model.describe([picture() for picture in group]), groups)))
 
 
 def _edited(item: ImageItem, kind: str, seed: tuple[int, ...], materials: Materials) -> Pixels:
