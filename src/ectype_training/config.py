@@ -47,6 +47,9 @@ class Config:
         Of one minus the cosine to the teacher's descriptor (distillation).
     separation_weight : float
         Of keeping own and other targets on two sides of one threshold for all pictures (distillation).
+    anchor_weight : float
+        Of one minus the cosine of unedited photographs to their targets. They then learn nothing else, and stay what
+        edited ones are pulled to. 0 treats them as edited ones (distillation).
     koleo_weight : float
         Of the entropy term that spreads descriptors.
     follow : float
@@ -92,6 +95,7 @@ class Config:
     temperature: float = 0.05
     cosine_weight: float = 5.0
     separation_weight: float = 0.5
+    anchor_weight: float = 0.0
     koleo_weight: float = 1.0
     follow: float = 0.0
     frozen_blocks: int = -1
@@ -121,6 +125,10 @@ class Config:
             raise InvalidDataError(f"averaging is over at least one step, or 0 for none, not {self.averaging}")
         if not 0 <= self.follow < 1:
             raise InvalidDataError(f"follow is a share from 0 to less than 1, not {self.follow}")
+        if self.anchor_weight < 0:
+            raise InvalidDataError(f"anchor_weight is at least 0, not {self.anchor_weight}")
+        if self.anchor_weight and self.follow:
+            raise InvalidDataError("targets that follow edited photographs anchor nothing; leave out one of the two")
         if not 0 <= self.unedited <= 1:
             raise InvalidDataError(f"unedited is a share from 0 to 1, not {self.unedited}")
         if self.objective not in ("distillation", "contrast"):

@@ -24,16 +24,17 @@ MOST_PRESENT = 8
 MOST_UNREADABLE = 100
 """So many unreadable photographs in a row end a run; single ones are left out with a word."""
 
-Sample = tuple[NDArray[np.uint8], int, NDArray[np.int64]]
-Batch = tuple[Tensor, Tensor, Tensor]
+Sample = tuple[NDArray[np.uint8], int, NDArray[np.int64], bool]
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class EditedPhotographs(IterableDataset[Batch]):
-    """Yields batches (views, numbers, present) without end; batch n is the same in every run, whoever draws it.
+    """Yields batches (views, numbers, present, unedited) without end; batch n is the same in every run.
 
     ``views`` is uint8 of shape (n, v, size, size, 3): one edit of each photograph, or two for the objective
     ``contrast``; ``numbers``, int64 of shape (n,), are the photographs'; ``present``, int64 of shape (n, 8), has the
-    numbers of other photographs that edits brought into a view, then -1.
+    numbers of other photographs that edits brought into a view, then -1; ``unedited``, bool of shape (n,), says which
+    are shown as they are, in every view.
 
     Parameters
     ----------
@@ -63,18 +64,20 @@ class EditedPhotographs(IterableDataset[Batch]):
         rng = np.random.default_rng((self._config.seed, sample))
         number, pixels = self._readable(int(rng.integers(len(self._items))))
         self._brought.clear()
-        views = np.stack([self._view(pixels, rng) for _ in range(self._views)])
+        views, lengths = zip(*(self._view(pixels, rng) for _ in range(self._views)), strict=True)
         present = np.full(MOST_PRESENT, -1, np.int64)
         others = [other for other in dict.fromkeys(self._brought) if other != number][:MOST_PRESENT]
         present[: len(others)] = others
-        return views, number, present
+        return np.stack(views), number, present, not any(lengths)
 
-    def _view(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _view(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
+        """A picture of a photograph, and how many edits it has."""
+        length = 0
         if self._kinds and rng.random() >= self._config.unedited:
             length = int(rng.integers(1, self._config.most_edits + 1))
             recipe = sample_recipe(rng, (pixels.shape[1], pixels.shape[0]), self._kinds, length)
             pixels = recipe.apply(pixels, self._materials).pixels
-        return square(pixels, self._config.size)
+        return square(pixels, self._config.size), length
 
     def _readable(self, number: int) -> tuple[int, NDArray[np.uint8]]:
         """A photograph, or the first after it that can be read."""

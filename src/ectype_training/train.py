@@ -162,11 +162,11 @@ class _Training:
         """Learn from one batch; returns its two losses."""
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        views, numbers, present = (part.to(self._device) for part in batch)
+        views, numbers, present, unedited = (part.to(self._device) for part in batch)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16):
             descriptors = self.student(views.flatten(0, 1), self._shown(numbers, present))
         descriptors = descriptors.float()
-        main, second, whole = self._losses(descriptors, numbers, present)
+        main, second, whole = self._losses(descriptors, numbers, present, unedited)
         self._optimiser.zero_grad(set_to_none=True)
         whole.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), LARGEST_GRADIENT)
@@ -186,12 +186,17 @@ class _Training:
         own = numbers[:, None]
         return self._goal[torch.cat([own, torch.where(present < 0, own, present)], 1)]
 
-    def _losses(self, descriptors: Tensor, numbers: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _losses(
+        self, descriptors: Tensor, numbers: Tensor, present: Tensor, unedited: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The two that are logged, and the weighted sum of all."""
         config = self._config
         if self._goal is not None:
-            found = distillation(descriptors, self._goal, numbers, present, config.temperature)
-            whole = found.contrast + config.cosine_weight * found.distance
+            anchored = unedited if config.anchor_weight else torch.zeros_like(unedited)
+            edited = ~anchored
+            found = distillation(descriptors[edited], self._goal, numbers[edited], present[edited], config.temperature)
+            drift = (1 - (descriptors * self._goal[numbers]).sum(1))[anchored].sum() / len(descriptors)
+            whole = config.anchor_weight * drift + found.contrast + config.cosine_weight * found.distance
             whole = whole + config.separation_weight * found.separation + config.koleo_weight * found.spread
             return found.contrast, found.distance, whole
         first, second = descriptors[0::2], descriptors[1::2]
@@ -220,7 +225,7 @@ def begin(config: Config, items: Sequence[ImageItem]) -> Student:
             student.backbone.load_imagenet()
     else:
         student = _of_earlier(config).to(memory_format=torch.channels_last)
-        looked = (views.flatten(0, 1) for views, _, _ in _batches(config, items, 0, workers=0))
+        looked = (views.flatten(0, 1) for views, *_ in _batches(config, items, 0, workers=0))
         student.renormalise(images for images, _ in zip(looked, range(12), strict=False))
     return student
 
@@ -265,8 +270,9 @@ def _batches(config: Config, items: Sequence[ImageItem], step: int, workers: int
 
 def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
     """The same pictures mirrored, and at times turned by quarters."""
-    views, numbers, present = batch
-    return torch.rot90(views.flip(3), int(rng.choice((0, 0, 0, 1, 2, 3))), (2, 3)), numbers, present
+    views, numbers, present, _ = batch
+    turned = torch.rot90(views.flip(3), int(rng.choice((0, 0, 0, 1, 2, 3))), (2, 3))
+    return turned, numbers, present, torch.zeros_like(numbers, dtype=torch.bool)
 
 
 def _rate(config: Config, step: int, share: float) -> float:

@@ -38,7 +38,8 @@ def test_contrast_has_two_edits_and_distillation_one(drawn: Draw, short: Config)
 
 def test_a_run_of_unedited_photographs_shows_them_as_they_are(drawn: Draw, short: Config) -> None:
     items = drawn(4)
-    views, number, present = EditedPhotographs(items, replace(short, unedited=1.0)).draw(3)
+    views, number, present, unedited = EditedPhotographs(items, replace(short, unedited=1.0)).draw(3)
+    assert unedited
     assert np.array_equal(views[0], square(decode_image(items[number].read()), 48))
     assert (present == -1).all()
 
@@ -49,9 +50,10 @@ def test_photographs_that_an_edit_brings_in_are_told(drawn: Draw, short: Config)
     others = tuple(name for name in KINDS if name != "overlay_onto_image")
     data = EditedPhotographs(drawn(8), replace(short, unedited=0.0, leave_out=others))
     samples = [data.draw(number) for number in range(20)]
-    for _, number, present in samples:
+    for _, number, present, unedited in samples:
         assert number not in present
-    assert sum((present >= 0).any() for _, _, present in samples) > 10
+        assert not unedited
+    assert sum((present >= 0).any() for _, _, present, _ in samples) > 10
 
 
 def test_an_unreadable_photograph_is_left_out_with_a_word(

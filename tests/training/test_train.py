@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ectype.descriptors import load_model
 from ectype.errors import InvalidDataError, ModelError, UsageError
-from ectype.images import ImageItem
+from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS
 from ectype.transformations.materials import drawn_picture
 from ectype_training import train as training
@@ -66,6 +66,27 @@ def test_distillation_approaches_the_teacher(drawn: Draw, targets: Callable[...,
     train(config, items, targets(items), tmp_path / "run")
     first, last = (tmp_path / "run" / "log.csv").read_text().splitlines()[1:3]
     assert float(last.split(",")[-1]) < 0.7 * float(first.split(",")[-1])
+
+
+def test_anchored_photographs_stay_with_their_targets_and_learn_nothing_else(
+    drawn: Draw, targets: Callable[..., Path], tmp_path: Path
+) -> None:
+    items = drawn(8)
+    config = Config(
+        steps=50, start="random", size=64, dimension=4, batch=8, warm_up=10, workers=0, unedited=1.0, anchor_weight=1.0
+    )
+    path = targets(items)
+    goal = read_targets(path, items, config.dimension)
+    pictures = [decode_image(item.read()) for item in items]
+
+    def nearness(student: Student) -> float:
+        return float((StudentModel(student, config.size).describe(pictures) * goal).sum(1).mean())
+
+    torch.manual_seed(config.seed)
+    before = nearness(training.begin(config, items))
+    assert nearness(train(config, items, path, tmp_path / "run")) > before + 0.3
+    row = (tmp_path / "run" / "log.csv").read_text().splitlines()[-1]
+    assert row.split(",")[-2:] == ["0.0", "0.0"]
 
 
 class KilledError(Exception):
@@ -175,10 +196,11 @@ def test_each_edited_photograph_is_looked_at_again_mirrored_or_turned(drawn: Dra
 
     batches = first(6, 0)
     for number in (0, 3):
-        views, owners, _ = batches[number]
+        views, owners, *_ = batches[number]
         turns = [torch.rot90(views.flip(3), quarter, (2, 3)) for quarter in range(4)]
         for again in batches[number + 1 : number + 3]:
             assert torch.equal(again[1], owners)
+            assert not again[3].any()
             assert any(torch.equal(again[0], turned) for turned in turns)
     assert not torch.equal(batches[0][0], batches[3][0])
     for resumed, batch in zip(first(2, 4), batches[4:], strict=True):
