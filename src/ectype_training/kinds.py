@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,14 +12,13 @@ from numpy.typing import NDArray
 
 from ectype import GroundTruth, Match, evaluate
 from ectype.descriptors import DescriptorModel
-from ectype.descriptors.runtimes import available_cores
+from ectype.descriptors.extraction import map_groups
 from ectype.errors import InvalidDataError
 from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Materials, sample_recipe
 from ectype_training.photographs import readable
 
 _BEST = 10
-_AT_ONCE = 8  # pictures that a worker makes before it describes them
 FEWEST_PHOTOGRAPHS = 20
 
 Pixels = NDArray[np.uint8]
@@ -85,9 +83,7 @@ def measure_kinds(
 
 
 def _describe(model: DescriptorModel, pictures: Sequence[Callable[[], Pixels]]) -> NDArray[np.float32]:
-    groups = [pictures[start : start + _AT_ONCE] for start in range(0, len(pictures), _AT_ONCE)]
-    with ThreadPoolExecutor(available_cores()) as pool:
-        return np.concatenate(list(pool.map(lambda group: model.describe([picture() for picture in group]), groups)))
+    return np.stack(list(map_groups(pictures, lambda group: list(model.describe([picture() for picture in group])))))
 
 
 def _edited(item: ImageItem, kind: str, seed: tuple[int, ...], materials: Materials) -> Pixels:

@@ -91,12 +91,6 @@ def described(file: Path) -> PublishedModel:
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
-    monkeypatch.setenv("ECTYPE_MODELS", str(tmp_path / "store"))
-    return ModelStore()
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     return save(tmp_path / "small.pt")
 

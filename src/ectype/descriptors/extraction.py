@@ -25,6 +25,7 @@ from ectype.types import OnProgress, SkippedImage
 _IMAGES_A_TASK = 8
 _MOST_PIXEL_BYTES = 64 * 2**20  # that a worker holds before it describes what it has
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -120,25 +121,26 @@ def describe_items(
     )
 
 
-def map_items(items: Sequence[ImageItem], work: Callable[[ImageItem], Result]) -> Iterator[Result]:
-    """Do some work on many images, one by one: `map_groups` for work that gains nothing from several at once."""
+def map_items(items: Sequence[Item], work: Callable[[Item], Result]) -> Iterator[Result]:
+    """Do some work on many items, one by one: `map_groups` for work that gains nothing from several at once."""
     return map_groups(items, lambda group: [work(item) for item in group])
 
 
 def map_groups(
-    items: Sequence[ImageItem],
-    work: Callable[[Sequence[ImageItem]], list[Result]],
+    items: Sequence[Item],
+    work: Callable[[Sequence[Item]], list[Result]],
     *,
     workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Iterator[Result]:
-    """Do some work on many images, a few at a time, on every core, and give the results in their order.
+    """Do some work on many items, a few at a time, on every core, and give the results in their order.
 
     Parameters
     ----------
-    items : sequence of ImageItem
+    items : sequence
+        Images, or what images can be made from.
     work : callable
-        From a few items to as many results. Called by several threads at once, for a bounded number of images ahead of
+        From a few items to as many results. Called by several threads at once, for a bounded number of items ahead of
         the result that is taken next.
     workers : int, optional
         Groups in work at once; the number of cores by default.
