@@ -26,6 +26,7 @@ from ectype.descriptors.card import CARD_SUFFIX, read_card
 from ectype.descriptors.model import MODEL_FILE
 from ectype.descriptors.runtimes import computes_in_bfloat16
 from ectype.errors import ModelError
+from ectype_training.bfloat16_simulation import describe_simulated
 from ectype_training.onnx_export import (
     HALVING,
     LOWEST_COSINE,
@@ -87,7 +88,7 @@ def fit(source: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> Mo
     -------
     ModelCard
         It allows bfloat16 if that keeps a cosine of 0.999 to float32 on every picture; where the processor doesn't
-        compute in it, nothing can be shown, and it does not.
+        compute in it, it is simulated.
 
     Raises
     ------
@@ -104,15 +105,16 @@ def fit(source: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> Mo
     path = folder / MODEL_FILE
     exact = OnnxModel(path, card).describe(pictures)
     print(f"mean cosine to the model before: {(before * exact).sum(axis=1).mean():.4f}")
+    allowed = replace(card, bfloat16=True)
     if computes_in_bfloat16():
-        allowed = replace(card, bfloat16=True)
-        lowest = (OnnxModel(path, allowed, "openvino").describe(pictures) * exact).sum(axis=1).min()
-        print(f"lowest cosine of bfloat16 to float32: {lowest:.6f}")
-        if lowest >= LOWEST_COSINE:
-            card = allowed
-            path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
+        how, inexact = "bfloat16", OnnxModel(path, allowed, "openvino").describe(pictures)
     else:
-        print("bfloat16 is off in the card: this processor can't show what it would do")
+        how, inexact = "simulated bfloat16, which this processor lacks,", describe_simulated(model, card, pictures)
+    lowest = (inexact * exact).sum(axis=1).min()
+    print(f"lowest cosine of {how} to float32: {lowest:.6f}")
+    if lowest >= LOWEST_COSINE:
+        card = allowed
+        path.with_suffix(CARD_SUFFIX).write_text(card.to_json(), "utf-8")
     return card
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ectype.descriptors.preprocessing import square
+from ectype.descriptors.runtimes import computes_in_bfloat16
 from ectype.errors import InvalidDataError, ModelError, UsageError
 from ectype.images import ImageItem, decode_image
 from ectype_training.config import FRESH_STARTS, Config
@@ -35,6 +36,9 @@ LOG_EVERY = 50
 SAVE_SECONDS = 300
 LARGEST_GRADIENT = 5.0
 _LOOK = 2048  # photographs by which targets are turned to a model that training starts from
+_SLOW_BFLOAT16 = (
+    "bfloat16 is on, and this processor is not known to multiply in it: steps may take ten times as long as without"
+)
 
 
 def train(config: Config, items: Sequence[ImageItem], targets: Path | None, folder: Path) -> Student:
@@ -70,6 +74,8 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
         items = with_targets(items, targets)
     run = Run(folder, {**config.to_dict(), "photographs": len(items), "data_sha256": _digest(config, items, targets)})
     training = _Training(config, items, targets)
+    if config.bfloat16 and not torch.cuda.is_available() and not computes_in_bfloat16():
+        print(_SLOW_BFLOAT16, flush=True)
     seconds = training.resume(run.load())
     log = [row for row in run.log() if row.step <= training.step]
     begun = time.monotonic() - seconds

@@ -58,6 +58,24 @@ def test_training_on_drawn_pictures_raises_retrieval_of_unseen_ones(drawn: Draw,
     assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 4
 
 
+@pytest.mark.parametrize(("native", "told"), [(False, True), (True, False)])
+def test_a_run_says_where_bfloat16_may_be_slow(
+    native: bool,
+    told: bool,
+    drawn: Draw,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(training, "computes_in_bfloat16", lambda: native)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = Config(
+        steps=1, objective="contrast", start="random", size=32, dimension=8, batch=2, workers=0, bfloat16=True
+    )
+    train(config, drawn(4), None, tmp_path / "run")
+    assert ("bfloat16" in capsys.readouterr().out) == told
+
+
 def test_distillation_approaches_the_teacher(drawn: Draw, targets: Callable[..., Path], tmp_path: Path) -> None:
     items = drawn(8)
     config = Config(
