@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def describe_simulated(
     Parameters
     ----------
     model : ModelProto
-        With weights that bfloat16 has; unchanged.
+        Unchanged. Its weights are not rounded: let them be values that bfloat16 has.
     card : ModelCard
     pictures : sequence of ndarray of uint8, shape (h, w, 3)
 
@@ -53,10 +54,10 @@ def with_rounded_values(model: onnx.ModelProto) -> onnx.ModelProto:
     changed = shape_inference.infer_shapes(changed)
     graph = changed.graph
     floats = {value.name for value in graph.value_info if value.type.tensor_type.elem_type == TensorProto.FLOAT}
-    readers: dict[str, list[str]] = {}
+    readers: defaultdict[str, list[str]] = defaultdict(list)
     for node in graph.node:
         for name in node.input:
-            readers.setdefault(name, []).append(node.op_type)
+            readers[name].append(node.op_type)
     last = max((number for number, node in enumerate(graph.node) if node.op_type in _PRODUCTS), default=-1)
     nodes = []
     for number, node in enumerate(graph.node):
