@@ -143,6 +143,28 @@ def test_what_is_no_recipe_is_refused(text: str, message: str) -> None:
         Recipe.from_json(text)
 
 
+@pytest.mark.parametrize("cover", [0.2, 0.5])
+def test_a_mask_of_noise_hides_the_share_it_says(cover: float) -> None:
+    grey = np.full((150, 200, 3), 100, np.uint8)
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        parameters = KINDS["noise_mask"].sample(rng, (200, 150))
+        parameters.update(cover=cover, softness=0.01, fill="colour", colour=[255, 0, 0])
+        hidden = KINDS["noise_mask"].apply(grey, parameters, Materials()).pixels[..., 1] < 50
+        assert abs(hidden.mean() - cover) < 0.05, parameters
+
+
+def test_random_filters_and_colours_keep_the_places_of_things() -> None:
+    pixels = np.zeros((60, 80, 3), np.uint8)
+    pixels[20:40, 30:50] = (200, 120, 40)
+    rng = np.random.default_rng(6)
+    for name in ("random_filter", "colour_matrix"):
+        for _ in range(20):
+            done = KINDS[name].apply(pixels, KINDS[name].sample(rng, (80, 60)), Materials()).pixels.astype(int)
+            far = np.abs(done[:10] - done[0, 0]).max() + np.abs(done[:, :10] - done[0, 0]).max()
+            assert far <= 2, name  # nothing happens where nothing was
+
+
 def test_wrong_parameters_are_refused_by_name() -> None:
     with pytest.raises(InvalidDataError, match=r"blur: takes the parameters \['radius'\], not \['amount'\]"):
         Recipe((Edit("blur", {"amount": 3}),)).apply(PIXELS)

@@ -71,6 +71,11 @@ class Kind:
         return resized(pixels, result)
 
 
+def rounded(values: NDArray[np.floating]) -> Pixels:
+    """Pixels of the nearest levels; what is too dark or too light becomes black or white."""
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
+
+
 def resized(before: Pixels, after: Pixels) -> Transformed:
     """A picture that was at most stretched."""
     source, result = size_of(before), size_of(after)

@@ -21,8 +21,9 @@ from ectype.transformations.overlays import OVERLAYS
 from ectype.transformations.spatial import SPATIAL
 from ectype.transformations.tone import TONE
 from ectype.transformations.warps import WARPS
+from ectype.transformations.wild import WILD
 
-FAMILIES = (SPATIAL, WARPS, TONE, FILTERS, NOISE, OVERLAYS, COMPOSITIONS, AIR_GAP)
+FAMILIES = (SPATIAL, WARPS, TONE, FILTERS, NOISE, OVERLAYS, COMPOSITIONS, AIR_GAP, WILD)
 KINDS: Mapping[str, Kind] = {name: kind for family in FAMILIES for name, kind in family.kinds.items()}
 """Every kind of edit, by name."""
 

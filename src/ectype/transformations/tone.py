@@ -9,22 +9,18 @@ from numpy.typing import NDArray
 
 from ectype.transformations.chance import colour, log_uniform, one_of, seed, uniform
 from ectype.transformations.geometry import Size
-from ectype.transformations.kinds import Family, Pixels
+from ectype.transformations.kinds import Family, Pixels, rounded
 
 TONE = Family("tone")
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
-def _rounded(values: NDArray[np.floating]) -> Pixels:
-    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
-
-
 def through_table(pixels: Pixels, table: NDArray[np.floating]) -> Pixels:
     """Look up each value in a table (256,) or, channel by channel, (256, 3)."""
     import cv2
 
-    lookup = _rounded(table)
+    lookup = rounded(table)
     if lookup.ndim == 1:
         return np.asarray(cv2.LUT(pixels, lookup))
     return np.asarray(cv2.LUT(pixels, lookup.reshape(1, 256, 3)))
@@ -194,7 +190,7 @@ def _darken_corners(pixels: Pixels, strength: float, x: float, y: float) -> Pixe
     across = (np.linspace(0, 1, width, dtype=np.float32) - np.float32(x)) ** 2
     along = (np.linspace(0, 1, height, dtype=np.float32) - np.float32(y)) ** 2
     light = 1 - np.float32(strength) * np.clip(2 * (across + along[:, None]), 0, 1)
-    return _rounded(pixels * light[..., None])
+    return rounded(pixels * light[..., None])
 
 
 @TONE.kind(lambda rng, size: {"colour": colour(rng), "degrees": uniform(rng, 0, 360), "share": uniform(rng, 0.3, 0.85)})
@@ -205,7 +201,7 @@ def light_leak(pixels: Pixels, colour: list[int], degrees: float, share: float) 
     across = np.linspace(-1, 1, width, dtype=np.float32) * np.float32(np.cos(angle))
     along = np.linspace(-1, 1, height, dtype=np.float32) * np.float32(np.sin(angle))
     weight = np.clip(across + along[:, None], 0, 1)[..., None] * np.float32(share)
-    return _rounded(pixels * (1 - weight) + np.array(colour, np.float32) * weight)
+    return rounded(pixels * (1 - weight) + np.array(colour, np.float32) * weight)
 
 
 def _sample_ig(rng: np.random.Generator, size: Size) -> dict[str, Any]:
