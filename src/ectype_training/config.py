@@ -48,8 +48,8 @@ class Config:
     separation_weight : float
         Of keeping own and other targets on two sides of one threshold for all pictures (distillation).
     anchor_weight : float
-        Of one minus the cosine of unedited photographs to their targets. They then learn nothing else, and stay what
-        edited ones are pulled to. 0 treats them as edited ones (distillation).
+        Of one minus the cosine of unedited photographs to their targets, on top of what all photographs learn: they
+        stay near what edited ones are pulled to (distillation).
     koleo_weight : float
         Of the entropy term that spreads descriptors.
     follow : float

@@ -198,10 +198,8 @@ class _Training:
         """The two that are logged, and the weighted sum of all."""
         config = self._config
         if self._goal is not None:
-            anchored = unedited if config.anchor_weight else torch.zeros_like(unedited)
-            edited = ~anchored
-            found = distillation(descriptors[edited], self._goal, numbers[edited], present[edited], config.temperature)
-            drift = (1 - (descriptors * self._goal[numbers]).sum(1))[anchored].sum() / len(descriptors)
+            found = distillation(descriptors, self._goal, numbers, present, config.temperature)
+            drift = (1 - (descriptors * self._goal[numbers]).sum(1))[unedited].sum() / len(descriptors)
             whole = config.anchor_weight * drift + found.contrast + config.cosine_weight * found.distance
             whole = whole + config.separation_weight * found.separation + config.koleo_weight * found.spread
             return found.contrast, found.distance, whole
