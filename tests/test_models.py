@@ -49,7 +49,9 @@ def test_the_life_of_a_model(run, store: ModelStore, tiny: Path, folder_of_pictu
     assert shown["file"] == str(store.folder / "tiny" / "model.onnx")
     assert (shown["sound"], shown["licence"], shown["sha256"]) == (True, "CC0-1.0", digest_of(tiny))
     assert json.loads(run("models", "info", tiny, "--json")[1])["file"] == str(tiny)
-    assert "Apache-2.0" in run("models", "info", "ectype-lite0")[1]
+    told = run("models", "info", "ectype-lite0")[1]
+    assert "Apache-2.0" in told
+    assert all(line == line.rstrip() for line in told.splitlines())  # the long description pads no other line
 
     # A collection keeps the model when it is gone from the store.
     pictures = folder_of_pictures(5)

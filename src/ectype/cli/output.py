@@ -64,12 +64,17 @@ def print_json_list(rows: Iterable[Any]) -> None:
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:
     """Print names with values, one a line."""
+    output = console()
+    if not output.is_terminal:  # a table would fill all lines with spaces to the length of the longest
+        width = max(map(len, figures), default=0)
+        click.echo("\n".join((title, *(f"{name:{width}}  {value}" for name, value in figures.items()))))
+        return
     table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in figures.items():
         table.add_row(name, Text(str(value)))
-    console().print(table)
+    output.print(table)
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
