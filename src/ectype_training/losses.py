@@ -11,7 +11,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """How far edited photographs are from where they should be; scalars, 0 for none.
+    """How far photographs are from where they should be; scalars.
 
     Attributes
     ----------
@@ -74,10 +74,7 @@ def distillation(
     threshold = (own_logits + others).detach().mean() / 2
     separation = functional.softplus(threshold - own_logits) + functional.softplus(others - threshold)
     entropy = functional.softplus(others - own_logits)
-    count = max(1, len(descriptors))
-    return Distillation(
-        entropy.sum() / count, (1 - own).sum() / count, separation.sum() / count, -nearest.log().sum() / count
-    )
+    return Distillation(entropy.mean(), 1 - own.mean(), separation.mean(), -nearest.log().mean())
 
 
 def contrast(first: Tensor, second: Tensor, numbers: Tensor, temperature: float) -> Tensor:
