@@ -175,8 +175,16 @@ def _of_albumentations(name: str) -> Edit:
 
 
 OWN: tuple[Edit, ...] = (
-    *(spectrum_of_another, colours_of_another, split_screen, blinds, disc, stretched_unevenly),
-    *(stylised, edges_kept, dots, kaleidoscope),
+    spectrum_of_another,
+    colours_of_another,
+    split_screen,
+    blinds,
+    disc,
+    stretched_unevenly,
+    stylised,
+    edges_kept,
+    dots,
+    kaleidoscope,
 )
 
 
@@ -188,7 +196,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     options = parser.parse_args()
 
-    edits = {**{name: _of_albumentations(name) for name in ALBUMENTATIONS}, **{edit.__name__: edit for edit in OWN}}
+    edits = {name: _of_albumentations(name) for name in ALBUMENTATIONS} | {edit.__name__: edit for edit in OWN}
     references, others = list_images(options.references), list_images(options.others)
     for folder in ("references", "queries"):
         (options.out / folder).mkdir(parents=True)
@@ -222,7 +230,9 @@ def main() -> None:
 def _small(item: ImageItem) -> Pixels:
     pixels = decode_image(item.read())
     factor = LONGEST / max(pixels.shape[:2])
-    return pixels if factor >= 1 else np.asarray(cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=3))
+    if factor >= 1:
+        return pixels
+    return np.asarray(cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA))
 
 
 def _lightly(pixels: Pixels, rng: np.random.Generator) -> Pixels:

@@ -71,7 +71,7 @@ class Config:
     most_edits : int
         The longest chain of edits.
     often : list of str
-        Kinds of edits drawn three times as often as others.
+        Kinds of edits drawn three times as often as others; five times, if named twice.
     leave_out : list of str
         Kinds of edits never drawn.
     bfloat16 : bool

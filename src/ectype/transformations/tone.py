@@ -33,8 +33,8 @@ def luminance(pixels: Pixels) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
 
 
-def _mixed(pixels: Pixels, matrix: NDArray[np.floating]) -> Pixels:
-    """Each pixel's colour times a matrix (3, 3)."""
+def mixed(pixels: Pixels, matrix: NDArray[np.floating]) -> Pixels:
+    """Each pixel's colour times a matrix (3, 3), or (3, 4) with what is added in its last column."""
     import cv2
 
     return np.asarray(cv2.transform(pixels, np.asarray(matrix, np.float32)))
@@ -66,7 +66,7 @@ def gamma(pixels: Pixels, gamma: float) -> Pixels:
 def saturation(pixels: Pixels, factor: float) -> Pixels:
     """Differences from grey multiplied."""
     grey = np.tile(_LUMA, (3, 1))
-    return _mixed(pixels, grey + factor * (np.eye(3, dtype=np.float32) - grey))
+    return mixed(pixels, grey + factor * (np.eye(3, dtype=np.float32) - grey))
 
 
 @TONE.kind(lambda rng, size: {})
@@ -81,7 +81,7 @@ def hue(pixels: Pixels, degrees: float) -> Pixels:
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     axis = np.full((3, 3), 1 / 3)
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
-    return _mixed(pixels, cosine * np.eye(3) + sine * cross + (1 - cosine) * axis)
+    return mixed(pixels, cosine * np.eye(3) + sine * cross + (1 - cosine) * axis)
 
 
 @TONE.kind(lambda rng, size: {"order": [int(channel) for channel in rng.permutation(3)]})
@@ -227,9 +227,9 @@ def ig_filter(
 ) -> Pixels:
     """The look of a photo app: saturation, contrast, lifted blacks, a tint and darker corners."""
     grey = np.tile(_LUMA, (3, 1))
-    mixed = _mixed(pixels, grey + saturation * (np.eye(3, dtype=np.float32) - grey))
+    coloured = mixed(pixels, grey + saturation * (np.eye(3, dtype=np.float32) - grey))
     table = (_LEVELS - 128) * contrast * (1 - fade / 255) + 128 + fade / 2
-    toned = through_table(mixed, table[:, None] * (1 - share) + np.array(tint, np.float32) * share)
+    toned = through_table(coloured, table[:, None] * (1 - share) + np.array(tint, np.float32) * share)
     return _darken_corners(toned, vignette, 0.5, 0.5)
 
 

@@ -16,6 +16,7 @@ from ectype.transformations.chance import colour, either, one_of, seed, uniform,
 from ectype.transformations.geometry import Size
 from ectype.transformations.kinds import Family, Pixels, rounded, size_of
 from ectype.transformations.materials import Materials
+from ectype.transformations.tone import mixed
 
 WILD = Family("wild")
 
@@ -157,11 +158,8 @@ def _sample_matrix(rng: np.random.Generator, size: Size) -> dict[str, Any]:
 @WILD.kind(_sample_matrix)
 def colour_matrix(pixels: Pixels, seed: int, strength: float) -> Pixels:
     """Each colour a random mixture of all three, about a mean that moves, too."""
-    import cv2
-
     rng = np.random.default_rng(seed)
     matrix = (1 - strength) * np.eye(3) + strength * rng.normal(0, 0.7, (3, 3))
     mean = pixels.mean((0, 1))
     towards = mean + strength * rng.uniform(-80, 80, 3)
-    mapping = np.concatenate([matrix, (towards - matrix @ mean)[:, None]], axis=1)
-    return np.asarray(cv2.transform(pixels, mapping.astype(np.float32)), np.uint8)
+    return mixed(pixels, np.concatenate([matrix, (towards - matrix @ mean)[:, None]], axis=1))
