@@ -10,11 +10,10 @@ import h5py
 import numpy as np
 
 from ectype.challenge.hosting.host import Host
-from ectype.challenge.hosting.labels import write_ground_truth
 from ectype.challenge.hosting.opening import open_challenge
 from ectype.challenge.hosting.refereeing import register_team
 from ectype.challenge.manifest import ManifestEntry, write_manifest
-from ectype.evaluation import GroundTruth
+from ectype.evaluation import GroundTruth, write_ground_truth
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

@@ -17,6 +17,7 @@ from ectype.evaluation import (
     plot_precision_recall,
     read_ground_truth,
     read_matches,
+    write_ground_truth,
     write_matches,
 )
 from ectype.types import Match
@@ -135,6 +136,12 @@ def test_files_come_back_as_they_were_written(tmp_path):
     read = read_matches(tmp_path / "m.csv")
     assert [(m.query_id, m.reference_id) for m in read] == [("a,b", 'r"1'), ("ü", "r2"), ("c", "r3")]
     assert [np.float32(m.score) for m in read] == [np.float32(m.score) for m in matches]
+
+
+def test_a_ground_truth_comes_back_as_it_was_written(tmp_path):
+    truth = GroundTruth(frozenset(["a,b", "ü", "none"]), frozenset([("a,b", 'r"1'), ("a,b", "r2"), ("ü", "r2")]))
+    write_ground_truth(tmp_path / "truth.csv", truth)
+    assert read_ground_truth(tmp_path / "truth.csv") == truth
 
 
 def test_ground_truth_with_and_without_a_header(tmp_path):

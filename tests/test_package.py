@@ -31,7 +31,8 @@ def test_the_public_names_are_these() -> None:
         ImageItem ImageLimits Match MatchReport Matcher ModelCard ModelStore Neighbours Reference SkippedImage
         Verification __version__ compare_images describe_items describe_to_file evaluate list_images list_models
         load_model match_by_descriptor match_descriptors match_images plot_precision_recall read_descriptors
-        read_ground_truth read_image read_matches write_descriptors write_matches
+        read_ground_truth read_image read_matches write_descriptors write_ground_truth
+        write_matches
         """.split()
     )
 

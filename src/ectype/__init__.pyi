@@ -17,6 +17,7 @@ from .evaluation import evaluate as evaluate
 from .evaluation import plot_precision_recall as plot_precision_recall
 from .evaluation import read_ground_truth as read_ground_truth
 from .evaluation import read_matches as read_matches
+from .evaluation import write_ground_truth as write_ground_truth
 from .evaluation import write_matches as write_matches
 from .evidence import Evidence as Evidence
 from .evidence import Verification as Verification

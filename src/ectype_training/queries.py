@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ectype.descriptors.runtimes import available_cores
 from ectype.errors import InvalidDataError, UsageError
+from ectype.evaluation import GroundTruth, write_ground_truth
 from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Edit, Materials, Recipe, sample_recipe
 from ectype.transformations.wild import WILD
@@ -80,12 +80,10 @@ def make_queries(
                 range(len(sources)),
             )
         )
-    with open(folder / "ground_truth.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("query_id", "reference_id"))
-        for place, number in enumerate(sources):
-            writer.writerow((f"Q{place:05}", f"R{number:06}" if place < half else ""))
-    (folder / "edits.json").write_text(json.dumps({f"Q{place:05}": row for place, row in enumerate(kinds)}, indent=0))
+    names = [f"Q{place:05}" for place in range(len(sources))]
+    pairs = frozenset((name, f"R{number:06}") for name, number in zip(names, sources[:half], strict=False))
+    write_ground_truth(folder / "ground_truth.csv", GroundTruth(frozenset(names), pairs))
+    (folder / "edits.json").write_text(json.dumps(dict(zip(names, kinds, strict=True)), indent=0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,14 @@ from PIL import Image
 
 from ectype.collection import Collection
 from ectype.errors import InvalidDataError, UnreadableImageError
-from ectype.evaluation import Evaluation, evaluate, plot_precision_recall, read_ground_truth, write_matches
+from ectype.evaluation import (
+    Evaluation,
+    GroundTruth,
+    evaluate,
+    plot_precision_recall,
+    write_ground_truth,
+    write_matches,
+)
 from ectype.images import ImageItem, decode_image, list_images
 from ectype.matching import MatchReport, match_images
 from ectype.reports import Annotation, Heading, data_uri, write_match_report
@@ -114,10 +120,12 @@ def run_demo(photographs: Sequence[str | Path], out: Path, on_progress: OnProgre
         unreadable = {row.id for row in added.skipped}
         references = [item for item in items[:split] if item.id not in unreadable]
         queries = list(_make_queries(references, items[split:], out / "queries", rng))
-        _write_truth(out / "ground_truth.csv", queries)
+        pairs = frozenset((query.id, query.source.id) for query in queries if query.is_copy)
+        truth = GroundTruth(frozenset(query.id for query in queries), pairs)
+        write_ground_truth(out / "ground_truth.csv", truth)
         report = match_images(collection, list_images([out / "queries"]), on_progress=on_progress)
     write_matches(out / "matches.csv", report.matches)
-    evaluation = evaluate(report.matches, read_ground_truth(out / "ground_truth.csv"))
+    evaluation = evaluate(report.matches, truth)
     plot_precision_recall(evaluation, out / "curve.png")
     copies = sum(query.is_copy for query in queries)
     result = DemoResult(
@@ -171,13 +179,6 @@ def _open(item: ImageItem) -> NDArray[np.uint8]:
     image = Image.fromarray(decode_image(item.read(), at_least=_SIDE))
     image.thumbnail((_SIDE, _SIDE))
     return np.asarray(image)
-
-
-def _write_truth(path: Path, queries: Sequence[_Query]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("query_id", "reference_id"))
-        writer.writerows((query.id, query.source.id if query.is_copy else "") for query in queries)
 
 
 def _count_by_edit(queries: Sequence[_Query], report: MatchReport) -> dict[str, tuple[int, int]]:

@@ -3,7 +3,7 @@
 from ectype.evaluation.metrics import Evaluation, evaluate
 from ectype.evaluation.plot import plot_precision_recall
 from ectype.evaluation.reliability import Reliability, plot_reliability, reliability
-from ectype.evaluation.tables import GroundTruth, read_ground_truth, read_matches, write_matches
+from ectype.evaluation.tables import GroundTruth, read_ground_truth, read_matches, write_ground_truth, write_matches
 
 __all__ = [
     "Evaluation",
@@ -15,5 +15,6 @@ __all__ = [
     "read_ground_truth",
     "read_matches",
     "reliability",
+    "write_ground_truth",
     "write_matches",
 ]

@@ -89,6 +89,22 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
     return GroundTruth(frozenset({*copies, *distractors}), frozenset(pair for pair in pairs if pair[1]))
 
 
+def write_ground_truth(path: str | Path, truth: GroundTruth) -> None:
+    """Write a ground truth file, sorted by query.
+
+    Raises
+    ------
+    StorageError
+        The disk refused.
+    """
+    distractors = truth.queries - {query for query, _ in truth.pairs}
+    rows = sorted([*truth.pairs, *((query, "") for query in distractors)])
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("query_id", "reference_id"))
+        writer.writerows(rows)
+
+
 def read_matches(path: str | Path) -> list[Match]:
     """Read a matches file.
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from pathlib import Path
 
 from ectype.evaluation import GroundTruth
-from ectype.storage import replacing
 
 _DIGITS, _DRAWS = 16, 2**64
 
@@ -32,19 +29,3 @@ def split_labels(truth: GroundTruth, share: float, salt: str) -> tuple[GroundTru
     public = frozenset(query for query in truth.queries if is_public(query, share, salt))
     pairs = frozenset(pair for pair in truth.pairs if pair[0] in public)
     return GroundTruth(public, pairs), GroundTruth(truth.queries - public, truth.pairs - pairs)
-
-
-def write_ground_truth(path: Path, truth: GroundTruth) -> None:
-    """Write a ground truth as `ectype.evaluation.read_ground_truth` reads it, sorted by query.
-
-    Raises
-    ------
-    StorageError
-        The disk refused.
-    """
-    distractors = truth.queries - {query for query, _ in truth.pairs}
-    rows = sorted([*truth.pairs, *((query, "") for query in distractors)])
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("query_id", "reference_id"))
-        writer.writerows(rows)

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from ectype.challenge.digests import sha256_of_file
 from ectype.challenge.hosting.events import Opened
-from ectype.challenge.hosting.labels import split_labels, write_ground_truth
+from ectype.challenge.hosting.labels import split_labels
 from ectype.challenge.hosting.ledger import LEDGER_FILE, Clock, Ledger, read_clock
 from ectype.challenge.hosting.settings import SETTINGS_FILE, Settings, SettingsFile, as_utc_text, problem_list
 from ectype.challenge.manifest import Manifest, read_manifest
 from ectype.errors import ChallengeError, InvalidDataError
-from ectype.evaluation import GroundTruth, read_ground_truth
+from ectype.evaluation import GroundTruth, read_ground_truth, write_ground_truth
 
 PUBLIC_LABELS_FILE = "public_ground_truth.csv"
 _DATA_SETTINGS = ("phase1.manifest", "phase1.ground_truth", "phase2.manifest", "phase2.ground_truth")

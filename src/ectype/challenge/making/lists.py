@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ectype.challenge.hosting.labels import write_ground_truth
 from ectype.challenge.making.parts import Part
 from ectype.challenge.making.pictures import MadeImage
 from ectype.challenge.making.queries import kinds_of
@@ -14,7 +13,7 @@ from ectype.challenge.making.records import QueryRecord
 from ectype.challenge.making.report import PhaseReport
 from ectype.challenge.making.site import MANIFEST, Site
 from ectype.challenge.manifest import ManifestEntry, write_manifest
-from ectype.evaluation import GroundTruth
+from ectype.evaluation import GroundTruth, write_ground_truth
 from ectype.storage import replacing
 
 MANIFEST_PHASE2 = "manifest-phase2.csv"
