@@ -165,6 +165,37 @@ def test_random_filters_and_colours_keep_the_places_of_things() -> None:
             assert far <= 2, name  # nothing happens where nothing was
 
 
+def test_a_patchwork_changes_no_more_than_it_says() -> None:
+    grey = np.full((150, 200, 3), 100, np.uint8)
+    rng = np.random.default_rng(7)
+    changed = []
+    for _ in range(40):
+        parameters = KINDS["patchwork"].sample(rng, (200, 150)) | {"way": "invert", "columns": 4, "rows": 4}
+        now = (KINDS["patchwork"].apply(grey, parameters, Materials()).pixels != 100).any(axis=2).mean()
+        assert now <= parameters["cover"], parameters
+        changed.append(now / parameters["cover"])
+    assert np.mean(changed) > 0.7
+
+
+def test_a_warp_of_noise_keeps_the_order_along_each_side() -> None:
+    rng = np.random.default_rng(8)
+    corners = np.stack(np.meshgrid(np.linspace(5, 195, 39), np.linspace(5, 145, 29)), axis=-1)
+    for _ in range(20):
+        parameters = KINDS["noise_warp"].sample(rng, (200, 150)) | {"steepness": 0.9}
+        done = KINDS["noise_warp"].apply(PIXELS, parameters, Materials())
+        origins = done.geometry.to_source(corners.reshape(-1, 2)).reshape(corners.shape)
+        assert (np.diff(origins[..., 0], axis=1) > 0).all() and (np.diff(origins[..., 1], axis=0) > 0).all(), parameters
+
+
+def test_a_random_spectrum_keeps_mean_and_contrast() -> None:
+    noise = np.random.default_rng(9).normal(128, 12, (150, 200, 3)).astype(np.uint8)
+    rng = np.random.default_rng(10)
+    for _ in range(20):
+        done = KINDS["random_spectrum"].apply(noise, KINDS["random_spectrum"].sample(rng, (200, 150)), Materials())
+        assert np.allclose(done.pixels.mean((0, 1)), noise.mean((0, 1)), atol=1)
+        assert np.allclose(done.pixels.std((0, 1)), noise.std((0, 1)), rtol=0.1)
+
+
 def test_wrong_parameters_are_refused_by_name() -> None:
     with pytest.raises(InvalidDataError, match=r"blur: takes the parameters \['radius'\], not \['amount'\]"):
         Recipe((Edit("blur", {"amount": 3}),)).apply(PIXELS)

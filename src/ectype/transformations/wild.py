@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ectype.transformations.chance import colour, either, one_of, seed, uniform, whole
-from ectype.transformations.geometry import Size
-from ectype.transformations.kinds import Family, Pixels, rounded, size_of
+from ectype.transformations.chance import colour, either, log_uniform, one_of, seed, uniform, whole
+from ectype.transformations.geometry import Size, scaling, shift, turn
+from ectype.transformations.kinds import Family, Pixels, Transformed, rounded, size_of
 from ectype.transformations.materials import Materials
+from ectype.transformations.placing import bend, grid, place
 from ectype.transformations.tone import mixed
 
 WILD = Family("wild")
+_WARP_NODES = 65
 
 Field = NDArray[np.float32]
 """Values from 0 to 1 over a picture, (h, w)."""
@@ -163,3 +165,154 @@ def colour_matrix(pixels: Pixels, seed: int, strength: float) -> Pixels:
     mean = pixels.mean((0, 1))
     towards = mean + strength * rng.uniform(-80, 80, 3)
     return mixed(pixels, np.concatenate([matrix, (towards - matrix @ mean)[:, None]], axis=1))
+
+
+def _sample_warp(rng: np.random.Generator, size: Size) -> dict[str, Any]:
+    return {
+        "seed": seed(rng),
+        "cells": whole(rng, 1, 6),
+        "roughness": uniform(rng, 0.1, 0.5),
+        "steepness": uniform(rng, 0.3, 0.9),
+    }
+
+
+@WILD.kind(_sample_warp)
+def noise_warp(pixels: Pixels, seed: int, cells: int, roughness: float, steepness: float) -> Transformed:
+    """Bent unevenly, in large and in small; the picture would fold at a `steepness` of 1."""
+    rng = np.random.default_rng(seed)
+    nodes = grid(size_of(pixels), _WARP_NODES)
+    fields = [_clouds(rng, (_WARP_NODES, _WARP_NODES), cells, roughness) for _ in range(2)]
+    pull = np.stack([field - field.mean() for field in fields], axis=2)
+    steepest = max(float(np.abs(np.diff(pull, axis=axis)).max()) for axis in (0, 1)) * (_WARP_NODES - 1)
+    return bend(pixels, nodes + steepness / steepest * pull * size_of(pixels))
+
+
+def _sample_tone(rng: np.random.Generator, size: Size) -> dict[str, Any]:
+    return {
+        "seed": seed(rng),
+        "strength": uniform(rng, 0.2, 0.7),
+        "coloured": either(rng),
+        "radius": log_uniform(rng, 0.01, 0.2),
+        "detail": log_uniform(rng, 0.25, 5),
+        "cells": whole(rng, 1, 5),
+    }
+
+
+@WILD.kind(_sample_tone)
+def noise_tone(
+    pixels: Pixels, seed: int, strength: float, coloured: bool, radius: float, detail: float, cells: int
+) -> Pixels:
+    """Two curves of tones, each where the other is not; what is finer than `radius` counts `detail` times."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    size = size_of(pixels)
+    ground = np.asarray(cv2.GaussianBlur(pixels, (0, 0), radius * max(size)))
+    knots = np.linspace(0, 255, 6)
+    toned = []
+    for _ in range(2):
+        curves = knots[:, None] + strength * rng.uniform(-255, 255, (6, 3 if coloured else 1))
+        table = np.stack([np.interp(np.arange(256), knots, curve) for curve in curves.T], axis=1)
+        table = np.broadcast_to(table, (256, 3)).astype(np.float32)
+        toned.append(np.stack([table[ground[..., channel], channel] for channel in range(3)], axis=2))
+    here = _clouds(rng, size, cells, 0.3)[..., None]
+    fine = pixels.astype(np.float32) - ground
+    return rounded(toned[0] * here + toned[1] * (1 - here) + detail * fine)
+
+
+def _sample_spectrum(rng: np.random.Generator, size: Size) -> dict[str, Any]:
+    return {"seed": seed(rng), "strength": uniform(rng, 0.4, 1.2), "coloured": either(rng)}
+
+
+@WILD.kind(_sample_spectrum)
+def random_spectrum(pixels: Pixels, seed: int, strength: float, coloured: bool) -> Pixels:
+    """Waves of some lengths and directions stronger, others weaker, where they are."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    width, height = size_of(pixels)
+    x, y = np.fft.rfftfreq(width), np.fft.fftfreq(height)[:, None]
+    octave = np.log2(np.maximum(np.hypot(x, y) * max(width, height), 1)).astype(np.float32)
+    angle = (np.arctan2(y, x + 1e-9) / np.pi + 0.5).astype(np.float32)
+    gains = []
+    for _ in range(3 if coloured else 1):
+        steps = strength * rng.normal(size=(9, 12)).astype(np.float32)
+        steps = np.concatenate([steps, steps[:, :1]], axis=1)  # half a turn is the same direction again
+        smooth = cv2.remap(steps, angle * 12, octave, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        gains.append(np.exp(np.asarray(smooth)))
+    gain = np.stack(gains * (3 // len(gains)), axis=2)
+    gain[0, 0] = 1
+    waves = np.fft.rfft2(pixels, axes=(0, 1)) * gain
+    values = np.fft.irfft2(waves, (height, width), axes=(0, 1))
+    mean, deviation = pixels.mean((0, 1)), pixels.std((0, 1))
+    return rounded(mean + (values - mean) * deviation / (values.std((0, 1)) + 1e-3))
+
+
+def _sample_echoes(rng: np.random.Generator, size: Size) -> dict[str, Any]:
+    return {
+        "count": whole(rng, 2, 9),
+        "x": uniform(rng, -0.06, 0.06),
+        "y": uniform(rng, -0.06, 0.06),
+        "degrees": uniform(rng, -6, 6),
+        "zoom": uniform(rng, 0, 0.2),
+        "way": one_of(rng, ["mean", "lightest", "darkest"]),
+    }
+
+
+@WILD.kind(_sample_echoes)
+def echoes(pixels: Pixels, count: int, x: float, y: float, degrees: float, zoom: float, way: str) -> Pixels:
+    """The picture over itself, moved, turned and enlarged step by step as far as the parameters say."""
+    width, height = size_of(pixels)
+    middle = shift(width / 2, height / 2)
+    seen = []
+    for part in np.linspace(0, 1, count):
+        about = turn(degrees * part) @ scaling(1 + zoom * part, 1 + zoom * part)
+        matrix = shift(x * width * part, y * height * part) @ middle @ about @ np.linalg.inv(middle)
+        seen.append(place(pixels, matrix, (width, height), None).pixels)
+    if way == "mean":
+        return rounded(np.mean(seen, axis=0))
+    return np.asarray(np.max(seen, axis=0) if way == "lightest" else np.min(seen, axis=0), np.uint8)
+
+
+def _sample_patchwork(rng: np.random.Generator, size: Size) -> dict[str, Any]:
+    return {
+        "seed": seed(rng),
+        "columns": whole(rng, 2, 7),
+        "rows": whole(rng, 1, 7),
+        "cover": uniform(rng, 0.2, 0.6),
+        "way": one_of(rng, ["picture", "mirror", "invert", "flat", "any"]),
+    }
+
+
+@WILD.kind(_sample_patchwork)
+def patchwork(
+    pixels: Pixels, seed: int, columns: int, rows: int, cover: float, way: str, materials: Materials
+) -> Pixels:
+    """Cut into uneven fields; those changed show another picture, a mirrored or inverted field, or one colour.
+
+    They take up a share of `cover` at most.
+    """
+    rng = np.random.default_rng(seed)
+    result = pixels.copy()
+    other = materials.picture(int(rng.integers(2**31)), size_of(pixels))
+    across, down = (
+        np.concatenate([[0], np.sort(rng.integers(0, side + 1, count - 1)), [side]])
+        for side, count in zip(size_of(pixels), (columns, rows), strict=True)
+    )
+    left_over = cover * pixels[..., 0].size
+    for number in rng.permutation(columns * rows):
+        row, column = divmod(int(number), columns)
+        field = np.s_[down[row] : down[row + 1], across[column] : across[column + 1]]
+        if pixels[field][..., 0].size > left_over:
+            continue
+        left_over -= pixels[field][..., 0].size
+        now = way if way != "any" else str(rng.choice(["picture", "mirror", "invert", "flat"]))
+        if now == "picture":
+            result[field] = other[field]
+        elif now == "mirror":
+            result[field] = pixels[field][::-1, ::-1]
+        elif now == "invert":
+            result[field] = 255 - pixels[field]
+        else:
+            result[field] = rng.integers(0, 256, 3)
+    return result
