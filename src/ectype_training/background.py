@@ -31,31 +31,39 @@ PHOTOGRAPHS = 4096
 """More of them gain little, and cost time: each picture is compared with all."""
 TEMPERATURE = 0.05
 """Of the softmax over photographs."""
-STRENGTH = 0.9
-"""How much of the weighted mean is taken away."""
-SAME, SHARPNESS = 0.55, 0.03
-"""From about this similarity on, a photograph shows the same picture, and counts no more."""
+STRENGTH = 1.4
+"""How much of the weighted mean is taken away; 0.9 up to version 12 of the bundled model."""
+SAME, SHARPNESS = 0.42, 0.03
+"""From about this similarity on, a photograph shows the same picture or much the same things, and counts no more; 0.55
+up to version 12."""
 
 BACKGROUND = "background.rows"
 """What the photographs' descriptors are called in a model's file, and in a student that has this layer."""
+_STRENGTH, _SAME = "background.strength", "background.same"
 _SEED = 2021
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Background:
-    """Descriptors of photographs.
+    """Descriptors of photographs, and how they are used.
 
     Attributes
     ----------
     rows : ndarray of float32, shape (k, d)
         Unit rows.
+    strength : float
+        How much of their weighted mean is taken away.
+    same : float
+        The similarity from which a photograph counts no more.
     """
 
     rows: NDArray[np.float32]
+    strength: float = STRENGTH
+    same: float = SAME
 
     def subtract(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the layer makes of unit rows (n, d): unit rows again."""
-        return BackgroundLayer(torch.from_numpy(self.rows))(torch.from_numpy(vectors)).numpy()
+        return BackgroundLayer(self)(torch.from_numpy(vectors)).numpy()
 
 
 class BackgroundLayer(nn.Module):
@@ -63,14 +71,24 @@ class BackgroundLayer(nn.Module):
 
     Parameters
     ----------
-    rows : Tensor of float32, shape (k, d)
-        Unit rows; they learn nothing.
+    background : Background
+        It learns nothing.
     """
 
-    def __init__(self, rows: Tensor) -> None:
+    rows: Tensor
+    strength: Tensor
+    same: Tensor
+
+    def __init__(self, background: Background) -> None:
         super().__init__()
-        self.rows: Tensor
-        self.register_buffer("rows", rows)
+        self.register_buffer("rows", torch.from_numpy(background.rows))
+        self.register_buffer("strength", torch.tensor(background.strength))
+        self.register_buffer("same", torch.tensor(background.same))
+
+    @property
+    def background(self) -> Background:
+        """What it was made of, or was loaded since."""
+        return Background(self.rows.cpu().numpy(), self.strength.item(), self.same.item())
 
     def forward(self, vectors: Tensor, shown: Tensor | None = None) -> Tensor:
         """Subtract the background.
@@ -85,12 +103,12 @@ class BackgroundLayer(nn.Module):
         with torch.autocast(vectors.device.type, enabled=False):
             vectors = vectors.float()
             similarity = vectors @ self.rows.T
-            logits = similarity / TEMPERATURE - functional.softplus((similarity - SAME) / SHARPNESS)
+            logits = similarity / TEMPERATURE - functional.softplus((similarity - self.same) / SHARPNESS)
             counting = torch.ones_like(logits, dtype=torch.bool)
             if shown is not None:
-                counting = (shown @ self.rows.T).amax(1) <= SAME
+                counting = (shown @ self.rows.T).amax(1) <= self.same
             weights = logits.where(counting, torch.finfo(logits.dtype).min).softmax(1) * counting
-            return functional.normalize(vectors - STRENGTH * weights @ self.rows)
+            return functional.normalize(vectors - self.strength * weights @ self.rows)
 
 
 def describe_background(
@@ -117,9 +135,11 @@ def describe_background(
 
 def background_of(model: onnx.ModelProto) -> Background | None:
     """The background of a model that has this layer."""
-    for entry in model.graph.initializer:
-        if entry.name.startswith(BACKGROUND):
-            return Background(numpy_helper.to_array(entry).astype(np.float32))
+    found = {entry.name: entry for entry in model.graph.initializer if entry.name.startswith("background.")}
+    for name, entry in found.items():
+        if name.startswith(BACKGROUND):
+            strength, same = (float(numpy_helper.to_array(found[name])) for name in (_STRENGTH, _SAME))
+            return Background(numpy_helper.to_array(entry).astype(np.float32), strength, same)
     return None
 
 
@@ -161,21 +181,21 @@ def _append(graph: onnx.GraphProto, background: Background) -> None:
     constants = {
         BACKGROUND: background.rows,
         "background.sharpness": np.float32(1 / SHARPNESS),
-        "background.same": np.float32(SAME),
+        _SAME: np.float32(background.same),
         "background.temperature": np.float32(1 / TEMPERATURE),
-        "background.strength": np.float32(STRENGTH),
+        _STRENGTH: np.float32(background.strength),
     }
     graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items())
     steps = (
         ("Transpose", (BACKGROUND,), "transposed"),
         ("MatMul", (before, "transposed"), "similarity"),
-        ("Sub", ("similarity", "background.same"), "above"),
+        ("Sub", ("similarity", _SAME), "above"),
         ("Mul", ("above", "background.sharpness"), "sharpened"),
         ("Softplus", ("sharpened",), "penalty"),
         ("Mul", ("similarity", "background.temperature"), "heated"),
         ("Sub", ("heated", "penalty"), "logits"),
         ("Softmax", ("logits",), "shares"),
-        ("Mul", ("shares", "background.strength"), "weights"),
+        ("Mul", ("shares", _STRENGTH), "weights"),
         ("MatMul", ("weights", BACKGROUND), "shared"),
         ("Sub", (before, "shared"), "rest"),
         ("ReduceL2", ("rest",), "length"),

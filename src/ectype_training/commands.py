@@ -23,6 +23,7 @@ from ectype_training.config import read_config
 from ectype_training.photographs import decoded
 
 if TYPE_CHECKING:
+    from ectype_training.background import BackgroundLayer
     from ectype_training.onnx_export import Identity
     from ectype_training.student import Student
 
@@ -88,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     average.add_argument("--size", type=int, help="pixels a side; that of the first model by default")
     average.add_argument("--no-background", action="store_true", help="leave out theirs, to describe another")
+    average.add_argument("--strength", type=float, help="of their background; as they have it by default")
+    average.add_argument("--same", type=float, help="from which similarity a photograph of it counts no more; likewise")
     average.add_argument("--version", required=True)
     average.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
     average.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -179,9 +182,24 @@ def _average(options: argparse.Namespace) -> None:
     student = average(*options.models, options.share)
     if options.no_background:
         student.background = None
+    elif options.strength is not None or options.same is not None:
+        student.background = _rebalanced(student.background, options.strength, options.same)
     card = read_card(options.models[0].with_suffix(CARD_SUFFIX))
     identity = Identity(card.name, options.version, card.licence, description)
     _write(student, identity, items, options.size or card.input_size, options.out)
+
+
+def _rebalanced(layer: BackgroundLayer | None, strength: float | None, same: float | None) -> BackgroundLayer:
+    from ectype_training import background
+
+    if layer is None:
+        raise UsageError("--strength and --same are of the models' background, and these have none")
+    now = layer.background
+    return background.BackgroundLayer(
+        background.Background(
+            now.rows, now.strength if strength is None else strength, now.same if same is None else same
+        )
+    )
 
 
 def _write(student: Student, identity: Identity, items: Sequence[ImageItem], size: int, folder: Path) -> None:

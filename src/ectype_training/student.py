@@ -97,7 +97,7 @@ class Student(nn.Module):
             student.project.bias.copy_(bias)
         background = background_of(model)
         if background is not None:
-            student.background = BackgroundLayer(torch.from_numpy(background.rows))
+            student.background = BackgroundLayer(background)
         return student
 
     def look_at_more(self, scales: int) -> None:
@@ -151,8 +151,7 @@ def export_student(student: Student, identity: Identity, samples: NDArray[np.uin
         student.background = background
     if background is None:
         return card
-    rows = Background(background.rows.numpy())
-    return add_background(folder / MODEL_FILE, rows, identity.version, identity.description, folder)
+    return add_background(folder / MODEL_FILE, background.background, identity.version, identity.description, folder)
 
 
 def _layers(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], dict[str, NDArray[np.float32]]]:
@@ -213,7 +212,7 @@ def load_student(folder: Path) -> tuple[Student, Config]:
     freeze(student.backbone, config.frozen_blocks)
     weights = load_checkpoint(folder)["student"]
     if BACKGROUND in weights:
-        student.background = BackgroundLayer(weights[BACKGROUND])
+        student.background = BackgroundLayer(Background(weights[BACKGROUND].numpy()))
     student.load_state_dict(weights)
     return student.eval(), config
 

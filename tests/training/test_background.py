@@ -160,7 +160,7 @@ def test_a_student_is_exported_with_its_background(
 
 def test_the_background_takes_nothing_for_what_a_picture_shows() -> None:
     own, other = unit_rows(2, 16, 8)
-    layer = BackgroundLayer(torch.from_numpy(np.stack([own, other])))
+    layer = BackgroundLayer(Background(np.stack([own, other])))
     edited = own + 1.2 * unit_rows(1, 16, 9)[0]  # less like its photograph than what is taken for the same
     vectors = torch.from_numpy((edited / np.linalg.norm(edited)).astype(np.float32))[None]
     shown = torch.from_numpy(own)[None, None]
@@ -192,6 +192,27 @@ def test_a_middle_has_the_background_that_both_have(
             average(*models)
     with pytest.raises(InvalidDataError, match="from 0 to 1, not 2"):
         average(plain, plain, 2)
+
+
+def test_a_background_keeps_its_strength_until_another_is_asked_for(
+    plain: Path, background: Background, tmp_path: Path
+) -> None:
+    weak = Background(background.rows, 0.5, 0.7)
+    add_background(plain, weak, "2", "weak", tmp_path / "weak")
+    weaker = tmp_path / "weak" / "model.onnx"
+    Image.fromarray(drawn_picture(1, (SIZE, SIZE))).save(tmp_path / "1.png")
+    (tmp_path / "card.txt").write_text("a test")
+    words = ["average", "--images", tmp_path, "--version", "3", "--description", tmp_path / "card.txt"]
+    made = {"same": (0.5, 0.7), "stronger": (1.2, 0.7), "other": (0.5, 0.4)}
+    for (name, expected), more in zip(made.items(), ([], ["--strength", "1.2"], ["--same", "0.4"]), strict=True):
+        done = run(list(map(str, [*words, "--models", weaker, weaker, *more, "--out", tmp_path / name])))
+        student = Student.from_onnx(tmp_path / name / "model.onnx")
+        assert done == 0 and student.background is not None
+        found = student.background.background
+        assert (found.strength, found.same) == pytest.approx(expected)
+    with pytest.raises(ModelError, match="has not the background of"):
+        average(weaker, tmp_path / "stronger" / "model.onnx")
+    assert run(list(map(str, [*words, "--models", plain, plain, "--strength", "1", "--out", tmp_path / "none"]))) == 1
 
 
 def test_a_student_with_a_background_is_not_whitened(
