@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,23 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     except Exception as error:  # zip, unpickling or key errors, by how it is damaged
         raise InvalidDataError(f"{path}: not a readable checkpoint: {error}") from error
     return state
+
+
+@contextmanager
+def of_this_version(folder: Path) -> Iterator[None]:
+    """While what a checkpoint holds is put into a student or an optimiser.
+
+    Raises
+    ------
+    InvalidDataError
+        It doesn't fit: another version of Ectype wrote it.
+    """
+    try:
+        yield
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise InvalidDataError(
+            f"{folder}: the checkpoint is of another version of Ectype; go on with that or in another folder: {error}"
+        ) from error
 
 
 def read_identity(folder: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ectype_training.config import Config
 from ectype_training.efficientnet_lite import FEATURES, EfficientNetLite0, SameConv, convolutions
 from ectype_training.onnx_export import HALVING, MEAN, STD, Identity, export, read_onnx
 from ectype_training.pooling import GeM
-from ectype_training.run import load_checkpoint, read_identity
+from ectype_training.run import load_checkpoint, of_this_version, read_identity
 
 
 class Student(nn.Module):
@@ -203,7 +203,7 @@ def load_student(folder: Path) -> tuple[Student, Config]:
     Raises
     ------
     InvalidDataError
-        The folder has no run, or none with a checkpoint, or a damaged one.
+        The folder has no run, or none with a checkpoint, or one that is damaged or of another version.
     """
     identity = read_identity(folder)
     names = set(Config(steps=1).to_dict())
@@ -213,7 +213,8 @@ def load_student(folder: Path) -> tuple[Student, Config]:
     weights = load_checkpoint(folder)["student"]
     if BACKGROUND in weights:
         student.background = BackgroundLayer(Background(weights[BACKGROUND].numpy()))
-    student.load_state_dict(weights)
+    with of_this_version(folder):
+        student.load_state_dict(weights)
     return student.eval(), config
 
 

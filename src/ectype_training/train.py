@@ -28,7 +28,7 @@ from ectype.images import ImageItem, decode_image
 from ectype_training.config import FRESH_STARTS, Config
 from ectype_training.dataset import Batch, EditedPhotographs, load
 from ectype_training.losses import contrast, distillation, koleo
-from ectype_training.run import Progress, Run
+from ectype_training.run import Progress, Run, of_this_version
 from ectype_training.student import Student, freeze
 from ectype_training.targets import read_targets, turned, with_targets
 
@@ -64,7 +64,7 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
     UsageError
         Targets are missing, or not wanted, or the folder has a run of another configuration.
     InvalidDataError
-        A file that was named can't be used.
+        A file that was named can't be used, or another version of Ectype began the run.
     StorageError
         The disk refused; the last checkpoint is as it was.
     """
@@ -76,7 +76,8 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
     training = _Training(config, items, targets)
     if config.bfloat16 and not torch.cuda.is_available() and not computes_in_bfloat16():
         print(_SLOW_BFLOAT16, flush=True)
-    seconds = training.resume(run.load())
+    with of_this_version(folder):
+        seconds = training.resume(run.load())
     log = [row for row in run.log() if row.step <= training.step]
     begun = time.monotonic() - seconds
     saved = time.monotonic()

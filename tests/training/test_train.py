@@ -321,3 +321,13 @@ def test_a_run_learns_through_the_background_of_its_start(
     images = torch.from_numpy(np.stack(pictures))
     with torch.inference_mode():
         torch.testing.assert_close(student(images), again(images))
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    del state["student"]["background.strength"]  # as it was before a background had one
+    torch.save(state, checkpoint)
+    for begin in (
+        lambda: load_student(tmp_path / "run"),
+        lambda: train(config, items, targets(items), tmp_path / "run"),
+    ):
+        with pytest.raises(InvalidDataError, match="checkpoint is of another version of Ectype"):
+            begin()
