@@ -55,14 +55,15 @@ ALBUMENTATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def _fitting(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixels]) -> Pixels:
+def fitting(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixels]) -> Pixels:
+    """One of the other pictures, of the size of this one."""
     other = others[int(rng.integers(len(others)))]
     return np.asarray(cv2.resize(other, pixels.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def spectrum_of_another(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixels]) -> Pixels:
     """Low frequencies as strong as another picture's (Yang & Soatto, FDA, CVPR 2020)."""
-    other = _fitting(pixels, rng, others)
+    other = fitting(pixels, rng, others)
     ours, theirs = (np.fft.fftshift(np.fft.fft2(one, axes=(0, 1)), axes=(0, 1)) for one in (pixels, other))
     strength, reach = np.abs(ours), max(2, int(0.03 * min(pixels.shape[:2])))
     low = tuple(slice(side // 2 - reach, side // 2 + reach) for side in pixels.shape[:2])
@@ -73,7 +74,7 @@ def spectrum_of_another(pixels: Pixels, rng: np.random.Generator, others: Sequen
 
 def colours_of_another(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixels]) -> Pixels:
     """Each channel with another picture's histogram."""
-    other, result = _fitting(pixels, rng, others), np.empty_like(pixels)
+    other, result = fitting(pixels, rng, others), np.empty_like(pixels)
     for channel in range(3):
         ours, theirs = (np.cumsum(np.bincount(one[..., channel].ravel(), minlength=256)) for one in (pixels, other))
         result[..., channel] = np.interp(ours, theirs, np.arange(256)).astype(np.uint8)[pixels[..., channel]]
@@ -82,7 +83,7 @@ def colours_of_another(pixels: Pixels, rng: np.random.Generator, others: Sequenc
 
 def split_screen(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixels]) -> Pixels:
     """One half shows half of the picture, the other something else."""
-    result, half = _fitting(pixels, rng, others), pixels.shape[1] // 2
+    result, half = fitting(pixels, rng, others), pixels.shape[1] // 2
     left = int(rng.integers(half + 1))
     result[:, :half] = pixels[:, left : left + half]
     return result
@@ -91,7 +92,7 @@ def split_screen(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixe
 def blinds(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixels]) -> Pixels:
     """Another picture in every second strip."""
     strips = np.arange(len(pixels)) * int(rng.integers(5, 10)) * 2 // len(pixels)
-    return np.asarray(np.where((strips % 2 == 0)[:, None, None], _fitting(pixels, rng, others), pixels))
+    return np.asarray(np.where((strips % 2 == 0)[:, None, None], fitting(pixels, rng, others), pixels))
 
 
 def disc(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixels]) -> Pixels:
@@ -143,26 +144,28 @@ def kaleidoscope(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixe
     return np.concatenate([half, half[::-1]])
 
 
-OWN: tuple[Edit, ...] = (
-    spectrum_of_another,
-    colours_of_another,
-    split_screen,
-    blinds,
-    disc,
-    stretched_unevenly,
-    stylised,
-    edges_kept,
-    dots,
-    kaleidoscope,
-)
-KINDS = (*ALBUMENTATIONS, *(edit.__name__ for edit in OWN))
+OWN: dict[str, Edit] = {
+    edit.__name__: edit
+    for edit in (
+        spectrum_of_another,
+        colours_of_another,
+        split_screen,
+        blinds,
+        disc,
+        stretched_unevenly,
+        stylised,
+        edges_kept,
+        dots,
+        kaleidoscope,
+    )
+}
+KINDS = (*ALBUMENTATIONS, *OWN)
 
 
 def edit_with(name: str) -> Edit:
     """One kind; the library is asked for by those that are its own."""
-    own = {edit.__name__: edit for edit in OWN}
-    if name in own:
-        return own[name]
+    if name in OWN:
+        return OWN[name]
     import albumentations
 
     kind, settings = ALBUMENTATIONS[name]

@@ -11,11 +11,10 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from albumentations_edits import Edit, Pixels, fitting
+
 Options = Callable[[np.random.Generator, int, int], str]
 
 SCREENS = ("o8x8", "h6x6a", "c7x7b")
@@ -80,10 +79,10 @@ WITH_ANOTHER: dict[str, Options] = {
     "hue_of_another": lambda rng, w, h: "-compose Colorize -composite",
     "lightness_shared": lambda rng, w, h: "-compose Lighten -composite",
 }
-KINDS = (*ALONE, *WITH_ANOTHER)
+KINDS = ALONE | WITH_ANOTHER
 
 
-def edit_with(kind: str) -> Callable[[Pixels, np.random.Generator, Sequence[Pixels]], Pixels]:
+def edit_with(kind: str) -> Edit:
     """One kind, with the program that is installed; earlier than 7, it is called convert."""
     program = shutil.which("magick") or shutil.which("convert")
     if program is None:
@@ -91,8 +90,8 @@ def edit_with(kind: str) -> Callable[[Pixels, np.random.Generator, Sequence[Pixe
 
     def edit(pixels: Pixels, rng: np.random.Generator, others: Sequence[Pixels]) -> Pixels:
         height, width = pixels.shape[:2]
-        pictures = [pixels] if kind in ALONE else [pixels, _fitting(others[int(rng.integers(len(others)))], pixels)]
-        options = (ALONE | WITH_ANOTHER)[kind](rng, width, height)
+        pictures = [pixels] if kind in ALONE else [pixels, fitting(pixels, rng, others)]
+        options = KINDS[kind](rng, width, height)
         command = [program, "-seed", str(rng.integers(2**31)), "ppm:-", *shlex.split(options), "+repage"]
         done = subprocess.run(
             [*command, "-colorspace", "sRGB", "-type", "TrueColor", "-depth", "8", "ppm:-"],
@@ -107,10 +106,6 @@ def edit_with(kind: str) -> Callable[[Pixels, np.random.Generator, Sequence[Pixe
 
 def _colour(rng: np.random.Generator) -> str:
     return "#{:02x}{:02x}{:02x}".format(*rng.integers(0, 256, 3))
-
-
-def _fitting(other: Pixels, pixels: Pixels) -> Pixels:
-    return np.asarray(cv2.resize(other, pixels.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _to_ppm(pixels: Pixels) -> bytes:

@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     options = parser.parse_args()
 
-    kinds = EDITS[options.edits].KINDS
+    kinds = list(EDITS[options.edits].KINDS)
     edits = {name: EDITS[options.edits].edit_with(name) for name in kinds}
     references, others = list_images(options.references), list_images(options.others)
     for folder in ("references", "queries"):

@@ -49,4 +49,4 @@ def average(first: Path, second: Path, share: float = 0.5) -> Student:
 def _same(one: BackgroundLayer | None, other: BackgroundLayer | None) -> bool:
     if one is None or other is None:
         return one is other
-    return all(torch.equal(ours, other.state_dict()[name]) for name, ours in one.state_dict().items())
+    return all(torch.equal(ours, theirs) for ours, theirs in zip(one.buffers(), other.buffers(), strict=True))

@@ -135,12 +135,15 @@ def describe_background(
 
 def background_of(model: onnx.ModelProto) -> Background | None:
     """The background of a model that has this layer."""
-    found = {entry.name: entry for entry in model.graph.initializer if entry.name.startswith("background.")}
-    for name, entry in found.items():
-        if name.startswith(BACKGROUND):
-            strength, same = (float(numpy_helper.to_array(found[name])) for name in (_STRENGTH, _SAME))
-            return Background(numpy_helper.to_array(entry).astype(np.float32), strength, same)
-    return None
+    found = {
+        entry.name: numpy_helper.to_array(entry)
+        for entry in model.graph.initializer
+        if entry.name.startswith((BACKGROUND, _STRENGTH, _SAME))
+    }
+    rows = next((array for name, array in found.items() if name.startswith(BACKGROUND)), None)
+    if rows is None:
+        return None
+    return Background(rows.astype(np.float32), float(found[_STRENGTH]), float(found[_SAME]))
 
 
 def add_background(source: Path, background: Background, version: str, description: str, folder: Path) -> ModelCard:

@@ -183,23 +183,19 @@ def _average(options: argparse.Namespace) -> None:
     if options.no_background:
         student.background = None
     elif options.strength is not None or options.same is not None:
-        student.background = _rebalanced(student.background, options.strength, options.same)
+        _rebalance(student.background, options.strength, options.same)
     card = read_card(options.models[0].with_suffix(CARD_SUFFIX))
     identity = Identity(card.name, options.version, card.licence, description)
     _write(student, identity, items, options.size or card.input_size, options.out)
 
 
-def _rebalanced(layer: BackgroundLayer | None, strength: float | None, same: float | None) -> BackgroundLayer:
-    from ectype_training import background
-
+def _rebalance(layer: BackgroundLayer | None, strength: float | None, same: float | None) -> None:
     if layer is None:
         raise UsageError("--strength and --same are of the models' background, and these have none")
-    now = layer.background
-    return background.BackgroundLayer(
-        background.Background(
-            now.rows, now.strength if strength is None else strength, now.same if same is None else same
-        )
-    )
+    if strength is not None:
+        layer.strength.fill_(strength)
+    if same is not None:
+        layer.same.fill_(same)
 
 
 def _write(student: Student, identity: Identity, items: Sequence[ImageItem], size: int, folder: Path) -> None:

@@ -7,6 +7,7 @@ from Harris et al., "FMix" (2020).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,10 @@ from ectype.transformations.tone import mixed
 
 WILD = Family("wild")
 _WARP_NODES = 65
+_CHANGES = ("picture", "mirror", "invert", "flat")
 
 Field = NDArray[np.float32]
-"""Values from 0 to 1 over a picture, (h, w)."""
+"""Values over a picture, (h, w) or, one for each channel, (h, w, 3)."""
 
 
 def _clouds(rng: np.random.Generator, size: Size, cells: int, roughness: float) -> Field:
@@ -50,6 +52,12 @@ def _pattern(rng: np.random.Generator, size: Size, cells: int) -> Field:
     if rng.random() < 0.5:
         along = along * np.cos(turns * (y * np.cos(angle) - x * np.sin(angle)) + phases[1])
     return np.asarray((along + 1) / 2, np.float32)
+
+
+def _for_channels(draw: Callable[[], Field], coloured: bool) -> Field:
+    """One field for all three channels or, coloured, one for each: (h, w, 3)."""
+    fields = [draw() for _ in range(3 if coloured else 1)]
+    return np.stack(fields * (3 // len(fields)), axis=2)
 
 
 def _sample_mask(rng: np.random.Generator, size: Size) -> dict[str, Any]:
@@ -113,8 +121,7 @@ def noise_light(
     """Uneven light, smoke or stains over all of the picture."""
     rng = np.random.default_rng(seed)
     size = size_of(pixels)
-    fields = [_clouds(rng, size, cells, roughness) for _ in range(3 if coloured else 1)]
-    field = np.stack(fields * (3 // len(fields)), axis=2)
+    field = _for_channels(lambda: _clouds(rng, size, cells, roughness), coloured)
     if way == "haze":
         veil = strength * (0.4 + 0.6 * field[..., :1])
         return rounded(pixels * (1 - veil) + rng.integers(0, 256, 3) * veil)
@@ -214,7 +221,7 @@ def noise_tone(
         curves = knots[:, None] + strength * rng.uniform(-255, 255, (6, 3 if coloured else 1))
         table = np.stack([np.interp(np.arange(256), knots, curve) for curve in curves.T], axis=1)
         table = np.broadcast_to(table, (256, 3)).astype(np.float32)
-        toned.append(np.stack([table[ground[..., channel], channel] for channel in range(3)], axis=2))
+        toned.append(table[ground, np.arange(3)])
     here = _clouds(rng, size, cells, 0.3)[..., None]
     fine = pixels.astype(np.float32) - ground
     return rounded(toned[0] * here + toned[1] * (1 - here) + detail * fine)
@@ -234,13 +241,14 @@ def random_spectrum(pixels: Pixels, seed: int, strength: float, coloured: bool) 
     x, y = np.fft.rfftfreq(width), np.fft.fftfreq(height)[:, None]
     octave = np.log2(np.maximum(np.hypot(x, y) * max(width, height), 1)).astype(np.float32)
     angle = (np.arctan2(y, x + 1e-9) / np.pi + 0.5).astype(np.float32)
-    gains = []
-    for _ in range(3 if coloured else 1):
+
+    def gain_of_a_channel() -> Field:
         steps = strength * rng.normal(size=(9, 12)).astype(np.float32)
         steps = np.concatenate([steps, steps[:, :1]], axis=1)  # half a turn is the same direction again
         smooth = cv2.remap(steps, angle * 12, octave, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        gains.append(np.exp(np.asarray(smooth)))
-    gain = np.stack(gains * (3 // len(gains)), axis=2)
+        return np.exp(np.asarray(smooth, np.float32))
+
+    gain = _for_channels(gain_of_a_channel, coloured)
     gain[0, 0] = 1
     waves = np.fft.rfft2(pixels, axes=(0, 1)) * gain
     values = np.fft.irfft2(waves, (height, width), axes=(0, 1))
@@ -280,7 +288,7 @@ def _sample_patchwork(rng: np.random.Generator, size: Size) -> dict[str, Any]:
         "columns": whole(rng, 2, 7),
         "rows": whole(rng, 1, 7),
         "cover": uniform(rng, 0.2, 0.6),
-        "way": one_of(rng, ["picture", "mirror", "invert", "flat", "any"]),
+        "way": one_of(rng, [*_CHANGES, "any"]),
     }
 
 
@@ -303,10 +311,11 @@ def patchwork(
     for number in rng.permutation(columns * rows):
         row, column = divmod(int(number), columns)
         field = np.s_[down[row] : down[row + 1], across[column] : across[column + 1]]
-        if pixels[field][..., 0].size > left_over:
+        area = pixels[field][..., 0].size
+        if area > left_over:
             continue
-        left_over -= pixels[field][..., 0].size
-        now = way if way != "any" else str(rng.choice(["picture", "mirror", "invert", "flat"]))
+        left_over -= area
+        now = way if way != "any" else one_of(rng, _CHANGES)
         if now == "picture":
             result[field] = other[field]
         elif now == "mirror":
