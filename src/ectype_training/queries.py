@@ -18,13 +18,14 @@ from ectype.errors import InvalidDataError, UsageError
 from ectype.evaluation import GroundTruth, write_ground_truth
 from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Edit, Materials, Recipe, sample_recipe
+from ectype.transformations.mixtures import MIXTURES
 from ectype.transformations.wild import WILD
 from ectype_training.photographs import readable
 
 _QUALITIES = (60, 96)  # of JPEG
 MOST_EDITS = 3
 """With more, so many copies show hardly anything that a calibration expects that of other queries, too."""
-_KINDS = tuple(name for name in KINDS if name not in WILD.kinds)
+_KINDS = tuple(name for name in KINDS if name not in WILD.kinds | MIXTURES.kinds)
 """Random masks and filters leave less of a picture than what people do to it, and promise too much of weak evidence."""
 FRAMES = 12
 _FRAME = "overlay_onto_screenshot"

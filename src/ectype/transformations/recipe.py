@@ -16,6 +16,7 @@ from ectype.transformations.filters import FILTERS
 from ectype.transformations.geometry import Geometry
 from ectype.transformations.kinds import Kind, Pixels, Transformed, size_of
 from ectype.transformations.materials import Materials
+from ectype.transformations.mixtures import MIXTURES
 from ectype.transformations.noise import NOISE
 from ectype.transformations.overlays import OVERLAYS
 from ectype.transformations.spatial import SPATIAL
@@ -23,7 +24,7 @@ from ectype.transformations.tone import TONE
 from ectype.transformations.warps import WARPS
 from ectype.transformations.wild import WILD
 
-FAMILIES = (SPATIAL, WARPS, TONE, FILTERS, NOISE, OVERLAYS, COMPOSITIONS, AIR_GAP, WILD)
+FAMILIES = (SPATIAL, WARPS, TONE, FILTERS, NOISE, OVERLAYS, COMPOSITIONS, AIR_GAP, WILD, MIXTURES)
 KINDS: Mapping[str, Kind] = {name: kind for family in FAMILIES for name, kind in family.kinds.items()}
 """Every kind of edit, by name."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ectype.transformations.chance import colour, either, log_uniform, one_of, seed, uniform, whole
-from ectype.transformations.geometry import Size, scaling, shift, turn
+from ectype.transformations.geometry import Size, Warp, scaling, shift, turn
 from ectype.transformations.kinds import Family, Pixels, Transformed, rounded, size_of
 from ectype.transformations.materials import Materials
 from ectype.transformations.placing import bend, grid, place
@@ -28,7 +28,7 @@ Field = NDArray[np.float32]
 """Values over a picture, (h, w) or, one for each channel, (h, w, 3)."""
 
 
-def _clouds(rng: np.random.Generator, size: Size, cells: int, roughness: float) -> Field:
+def clouds(rng: np.random.Generator, size: Size, cells: int, roughness: float) -> Field:
     """Noise of several scales, from so many cells a side; each finer one counts `roughness` times the one before."""
     import cv2
 
@@ -89,7 +89,7 @@ def noise_mask(
     """Parts hidden by a colour, another picture, grain or the mirrored picture; `cover` is their share."""
     rng = np.random.default_rng(seed)
     size = size_of(pixels)
-    field = _clouds(rng, size, cells, roughness) if clouds else _pattern(rng, size, cells)
+    field = clouds(rng, size, cells, roughness) if clouds else _pattern(rng, size, cells)
     threshold = float(np.quantile(field[::2, ::2], 1 - cover))
     hidden = np.clip((field - threshold) / softness + 0.5, 0, 1)[..., None]
     if fill == "picture":
@@ -121,7 +121,7 @@ def noise_light(
     """Uneven light, smoke or stains over all of the picture."""
     rng = np.random.default_rng(seed)
     size = size_of(pixels)
-    field = _for_channels(lambda: _clouds(rng, size, cells, roughness), coloured)
+    field = _for_channels(lambda: clouds(rng, size, cells, roughness), coloured)
     if way == "haze":
         veil = strength * (0.4 + 0.6 * field[..., :1])
         return rounded(pixels * (1 - veil) + rng.integers(0, 256, 3) * veil)
@@ -180,18 +180,25 @@ def _sample_warp(rng: np.random.Generator, size: Size) -> dict[str, Any]:
         "cells": whole(rng, 1, 6),
         "roughness": uniform(rng, 0.1, 0.5),
         "steepness": uniform(rng, 0.3, 0.9),
+        "times": whole(rng, 1, 5),
     }
 
 
 @WILD.kind(_sample_warp)
-def noise_warp(pixels: Pixels, seed: int, cells: int, roughness: float, steepness: float) -> Transformed:
-    """Bent unevenly, in large and in small; the picture would fold at a `steepness` of 1."""
+def noise_warp(
+    pixels: Pixels, seed: int, cells: int, roughness: float, steepness: float, times: int
+) -> Transformed:
+    """Bent unevenly, in large and in small, so many times; the picture would fold at a `steepness` of 1."""
     rng = np.random.default_rng(seed)
-    nodes = grid(size_of(pixels), _WARP_NODES)
-    fields = [_clouds(rng, (_WARP_NODES, _WARP_NODES), cells, roughness) for _ in range(2)]
-    pull = np.stack([field - field.mean() for field in fields], axis=2)
-    steepest = max(float(np.abs(np.diff(pull, axis=axis)).max()) for axis in (0, 1)) * (_WARP_NODES - 1)
-    return bend(pixels, nodes + steepness / steepest * pull * size_of(pixels))
+    size = size_of(pixels)
+    nodes = grid(size, _WARP_NODES)
+    origins = nodes.reshape(-1, 2)
+    for _ in range(times):
+        fields = [clouds(rng, (_WARP_NODES, _WARP_NODES), cells, roughness) for _ in range(2)]
+        pull = np.stack([field - field.mean() for field in fields], axis=2)
+        steepest = max(float(np.abs(np.diff(pull, axis=axis)).max()) for axis in (0, 1)) * (_WARP_NODES - 1)
+        origins = Warp(size, nodes + steepness / steepest * pull * size).to_source(origins)
+    return bend(pixels, origins.reshape(nodes.shape))
 
 
 def _sample_tone(rng: np.random.Generator, size: Size) -> dict[str, Any]:
@@ -222,7 +229,7 @@ def noise_tone(
         table = np.stack([np.interp(np.arange(256), knots, curve) for curve in curves.T], axis=1)
         table = np.broadcast_to(table, (256, 3)).astype(np.float32)
         toned.append(table[ground, np.arange(3)])
-    here = _clouds(rng, size, cells, 0.3)[..., None]
+    here = clouds(rng, size, cells, 0.3)[..., None]
     fine = pixels.astype(np.float32) - ground
     return rounded(toned[0] * here + toned[1] * (1 - here) + detail * fine)
 

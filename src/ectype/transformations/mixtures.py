@@ -1,0 +1,137 @@
+"""Edits in part, and other pictures shining through: mixtures wide enough to hold what is unknown.
+
+A picture mixed with chains of edits of itself is AugMix (Hendrycks et al., ICLR 2020), here with places and channels as
+well as with one share for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ectype.transformations.chance import either, one_of, seed, uniform, whole
+from ectype.transformations.filters import FILTERS
+from ectype.transformations.geometry import Size
+from ectype.transformations.kinds import Family, Kind, Pixels, rounded, size_of
+from ectype.transformations.materials import Materials
+from ectype.transformations.noise import NOISE
+from ectype.transformations.tone import TONE
+from ectype.transformations.wild import Field, clouds
+
+MIXTURES = Family("mixtures")
+PARTS: Mapping[str, Kind] = TONE.kinds | FILTERS.kinds | NOISE.kinds
+"""What `part_edit` is made of: kinds that leave places and size as they are."""
+
+_BANDS = 6
+_MODES = ("multiply", "screen", "overlay", "difference", "lightest", "darkest", "add", "divide")
+
+
+def _sample_part(rng: np.random.Generator, size: Size) -> dict[str, Any]:
+    names = [one_of(rng, list(PARTS)) for _ in range(whole(rng, 1, 3))]
+    return {
+        "seed": seed(rng),
+        "edits": [{"kind": name, "parameters": PARTS[name].sample(rng, size)} for name in names],
+        "way": one_of(rng, ["everywhere", "places", "channels"]),
+        "cells": whole(rng, 1, 6),
+        "share": uniform(rng, 0.5, 1),
+    }
+
+
+@MIXTURES.kind(_sample_part)
+def part_edit(
+    pixels: Pixels,
+    seed: int,
+    edits: Sequence[Mapping[str, Any]],
+    way: str,
+    cells: int,
+    share: float,
+    materials: Materials,
+) -> Pixels:
+    """A chain of edits for a `share` of what is seen: everywhere, in some places, or in brightness or colour alone."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    edited = pixels
+    for edit in edits:
+        edited = PARTS[edit["kind"]].apply(edited, edit["parameters"], materials).pixels
+    if way == "channels":
+        space, back = one_of(
+            rng, [(cv2.COLOR_RGB2YCrCb, cv2.COLOR_YCrCb2RGB), (cv2.COLOR_RGB2LAB, cv2.COLOR_LAB2RGB), (None, None)]
+        )
+        before, after = (pixels, edited) if space is None else (cv2.cvtColor(p, space) for p in (pixels, edited))
+        taken = share * np.roll([1, float(rng.integers(2)), 0], int(rng.integers(3)))
+        mixture = rounded(before + (after.astype(np.float32) - before) * taken)
+        return mixture if back is None else np.asarray(cv2.cvtColor(mixture, back), np.uint8)
+    weight: Field | float = share
+    if way == "places":
+        field = clouds(rng, size_of(pixels), cells, 0.4)
+        weight = share * np.clip((field - np.median(field)) / float(rng.uniform(0.02, 0.3)) + 0.5, 0, 1)[..., None]
+    return rounded(pixels + (edited.astype(np.float32) - pixels) * weight)
+
+
+def _sample_bands(rng: np.random.Generator, size: Size) -> dict[str, Any]:
+    return {"seed": seed(rng), "other": seed(rng), "share": uniform(rng, 0.5, 1), "coloured": either(rng)}
+
+
+@MIXTURES.kind(_sample_bands)
+def crossed_bands(
+    pixels: Pixels, seed: int, other: int, share: float, coloured: bool, materials: Materials
+) -> Pixels:
+    """Coarse, middling and fine things of another picture, each with a weight of up to `share`, two in five of them none."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    weights = share * rng.uniform(0, 1, (_BANDS + 1, 3)) * (rng.random((_BANDS + 1, 3)) < 0.6)
+    if not coloured:
+        weights[:] = weights[:, :1]
+    own = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb).astype(np.float32)
+    guest = cv2.cvtColor(materials.picture(other, size_of(pixels)), cv2.COLOR_RGB2YCrCb).astype(np.float32)
+    difference = guest - own
+    mixture = own
+    for weight in weights[:-1]:  # from the finest band to the coarsest, and what is left
+        coarser = cv2.pyrDown(difference)
+        fine = difference - cv2.pyrUp(coarser, dstsize=size_of(difference))
+        mixture = mixture + _enlarged(fine * weight.astype(np.float32), size_of(pixels))
+        difference = coarser
+    mixture = mixture + _enlarged(difference * weights[-1].astype(np.float32), size_of(pixels))
+    return np.asarray(cv2.cvtColor(rounded(mixture), cv2.COLOR_YCrCb2RGB), np.uint8)
+
+
+def _enlarged(values: Field, size: Size) -> Field:
+    import cv2
+
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _sample_mode(rng: np.random.Generator, size: Size) -> dict[str, Any]:
+    return {
+        "seed": seed(rng),
+        "other": seed(rng),
+        "mode": one_of(rng, _MODES),
+        "share": uniform(rng, 0.5, 1),
+        "cells": whole(rng, 1, 6),
+    }
+
+
+@MIXTURES.kind(_sample_mode)
+def laid_over(
+    pixels: Pixels, seed: int, other: int, mode: str, share: float, cells: int, materials: Materials
+) -> Pixels:
+    """Another picture laid over it as drawing programs do, in some places more than in others."""
+    rng = np.random.default_rng(seed)
+    below = pixels.astype(np.float32) / 255
+    above = materials.picture(other, size_of(pixels)).astype(np.float32) / 255
+    laid = {
+        "multiply": lambda: below * above,
+        "screen": lambda: 1 - (1 - below) * (1 - above),
+        "overlay": lambda: np.where(below < 0.5, 2 * below * above, 1 - 2 * (1 - below) * (1 - above)),
+        "difference": lambda: np.abs(below - above),
+        "lightest": lambda: np.maximum(below, above),
+        "darkest": lambda: np.minimum(below, above),
+        "add": lambda: below + above - above.mean(),
+        "divide": lambda: below / (above + 0.2),
+    }[mode]()
+    weight = share * (0.5 + 0.5 * clouds(rng, size_of(pixels), cells, 0.4)[..., None])
+    return rounded(255 * (below + (np.clip(laid, 0, 1) - below) * weight))
