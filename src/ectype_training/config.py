@@ -50,6 +50,8 @@ class Config:
     anchor_weight : float
         Of one minus the cosine of unedited photographs to their targets, on top of what all photographs learn: they
         stay near what edited ones are pulled to (distillation).
+    places_weight : float
+        Of telling where each place of the feature map comes from (`ectype_training.places`).
     koleo_weight : float
         Of the entropy term that spreads descriptors.
     follow : float
@@ -96,6 +98,7 @@ class Config:
     cosine_weight: float = 5.0
     separation_weight: float = 0.5
     anchor_weight: float = 0.0
+    places_weight: float = 0.0
     koleo_weight: float = 1.0
     follow: float = 0.0
     frozen_blocks: int = -1
@@ -125,10 +128,13 @@ class Config:
             raise InvalidDataError(f"averaging is over at least one step, or 0 for none, not {self.averaging}")
         if not 0 <= self.follow < 1:
             raise InvalidDataError(f"follow is a share from 0 to less than 1, not {self.follow}")
-        if self.anchor_weight < 0:
-            raise InvalidDataError(f"anchor_weight is at least 0, not {self.anchor_weight}")
+        for name in ("anchor_weight", "places_weight"):
+            if getattr(self, name) < 0:
+                raise InvalidDataError(f"{name} is at least 0, not {getattr(self, name)}")
         if self.anchor_weight and self.follow:
             raise InvalidDataError("targets that follow edited photographs anchor nothing; leave out one of the two")
+        if self.places_weight and self.objective != "distillation":
+            raise InvalidDataError("places are told from what the start says of them: for the objective 'distillation'")
         if not 0 <= self.unedited <= 1:
             raise InvalidDataError(f"unedited is a share from 0 to 1, not {self.unedited}")
         if self.objective not in ("distillation", "contrast"):

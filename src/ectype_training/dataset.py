@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from ectype.descriptors.preprocessing import square
 from ectype.errors import InvalidDataError, UnreadableImageError
 from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Materials, sample_recipe
+from ectype.transformations.geometry import Geometry
+from ectype.transformations.kinds import Transformed, size_of
 from ectype_training.config import Config
 from ectype_training.photographs import tell_left_out
 
@@ -24,17 +27,47 @@ MOST_PRESENT = 8
 MOST_UNREADABLE = 100
 """So many unreadable photographs in a row end a run; single ones are left out with a word."""
 
-Sample = tuple[NDArray[np.uint8], int, NDArray[np.int64], bool]
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+STRIDE = 32
+"""Pixels a side for each place of a feature map."""
+
+
+class Sample(NamedTuple):
+    """One row of a `Batch`."""
+
+    views: NDArray[np.uint8]
+    number: int
+    present: NDArray[np.int64]
+    unedited: bool
+    sources: NDArray[np.float32]
+
+
+class Batch(NamedTuple):
+    """Some photographs, edited.
+
+    Attributes
+    ----------
+    views : Tensor of uint8, shape (n, v, size, size, 3)
+        One edit of each photograph, or two for the objective ``contrast``.
+    numbers : Tensor of int64, shape (n,)
+        The photographs'.
+    present : Tensor of int64, shape (n, 8)
+        Numbers of other photographs that edits brought into a view, then -1.
+    unedited : Tensor of bool, shape (n,)
+        Which are shown as they are, in every view.
+    sources : Tensor of float32, shape (n, v, side, side, 2)
+        Where the middles of so many places a side come from: x and y, in parts of the unedited photograph's sides;
+        outside of 0 to 1, or nan, from nowhere in it.
+    """
+
+    views: Tensor
+    numbers: Tensor
+    present: Tensor
+    unedited: Tensor
+    sources: Tensor
 
 
 class EditedPhotographs(IterableDataset[Batch]):
-    """Yields batches (views, numbers, present, unedited) without end; batch n is the same in every run.
-
-    ``views`` is uint8 of shape (n, v, size, size, 3): one edit of each photograph, or two for the objective
-    ``contrast``; ``numbers``, int64 of shape (n,), are the photographs'; ``present``, int64 of shape (n, 8), has the
-    numbers of other photographs that edits brought into a view, then -1; ``unedited``, bool of shape (n,), says which
-    are shown as they are, in every view.
+    """Yields batches without end; batch n is the same in every run.
 
     Parameters
     ----------
@@ -57,27 +90,30 @@ class EditedPhotographs(IterableDataset[Batch]):
         number, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
         for batch in count(self._start + number, step):
             first = batch * self._config.batch
-            yield default_collate([self.draw(sample) for sample in range(first, first + self._config.batch)])
+            rows = zip(*(self.draw(sample) for sample in range(first, first + self._config.batch)), strict=True)
+            yield Batch(*(default_collate(row) for row in rows))
 
     def draw(self, sample: int) -> Sample:
         """One sample, by its number."""
         rng = np.random.default_rng((self._config.seed, sample))
         number, pixels = self._readable(int(rng.integers(len(self._items))))
         self._brought.clear()
-        views, lengths = zip(*(self._view(pixels, rng) for _ in range(self._views)), strict=True)
+        views, lengths, sources = zip(*(self._view(pixels, rng) for _ in range(self._views)), strict=True)
         present = np.full(MOST_PRESENT, -1, np.int64)
         others = [other for other in dict.fromkeys(self._brought) if other != number][:MOST_PRESENT]
         present[: len(others)] = others
-        return np.stack(views), number, present, not any(lengths)
+        return Sample(np.stack(views), number, present, not any(lengths), np.stack(sources))
 
-    def _view(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
-        """A picture of a photograph, and how many edits it has."""
-        length = 0
+    def _view(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], int, NDArray[np.float32]]:
+        """A picture of a photograph, how many edits it has, and where its places come from."""
+        done, length = Transformed(pixels, Geometry.unchanged(size_of(pixels))), 0
         if self._kinds and rng.random() >= self._config.unedited:
             length = int(rng.integers(1, self._config.most_edits + 1))
             recipe = sample_recipe(rng, (pixels.shape[1], pixels.shape[0]), self._kinds, length)
-            pixels = recipe.apply(pixels, self._materials).pixels
-        return square(pixels, self._config.size), length
+            done = recipe.apply(pixels, self._materials)
+        return square(done.pixels, self._config.size), length, _sources(done.geometry, -(-self._config.size // STRIDE))
 
     def _readable(self, number: int) -> tuple[int, NDArray[np.uint8]]:
         """A photograph, or the first after it that can be read."""
@@ -97,6 +133,14 @@ class EditedPhotographs(IterableDataset[Batch]):
         number, pixels = self._readable(number)
         self._brought.append(number)
         return pixels
+
+
+def _sources(geometry: Geometry, side: int) -> NDArray[np.float32]:
+    middles = (np.arange(side) + 0.5) / side
+    points = np.stack(np.meshgrid(middles, middles), axis=2).reshape(-1, 2)
+    with np.errstate(invalid="ignore"):
+        sources = geometry.to_source(points * geometry.result_size) / geometry.source_size
+    return sources.reshape(side, side, 2).astype(np.float32)
 
 
 def load(data: EditedPhotographs, workers: int) -> DataLoader[Batch]:

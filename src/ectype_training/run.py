@@ -15,6 +15,7 @@ import torch
 from ectype.errors import InvalidDataError, StorageError, UsageError
 from ectype.storage import replacing, storage_error, write_json
 
+PLACES = "places.npz"
 _IDENTITY, _CHECKPOINT, _LOG, _CURVES = "run.json", "checkpoint.pt", "log.csv", "curves.png"
 
 
@@ -28,6 +29,7 @@ class Progress:
     rate: float
     contrast: float
     distance: float
+    places: float
 
 
 class Run:
@@ -173,11 +175,14 @@ def _progress(path: Path, row: Mapping[str, str]) -> Progress:
 def _draw(rows: list[Progress], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 6.4), layout="constrained")
-    plots = figure.subplots(3, 1, sharex=True)
+    figure = Figure(figsize=(7.2, 8.2), layout="constrained")
+    plots = figure.subplots(4, 1, sharex=True)
     samples = [row.samples for row in rows]
     for axes, name, label in zip(
-        plots, ("contrast", "distance", "rate"), ("contrast (nats)", "1 - cosine", "learning rate"), strict=True
+        plots,
+        ("contrast", "distance", "places", "rate"),
+        ("contrast (nats)", "1 - cosine", "places (nats)", "learning rate"),
+        strict=True,
     ):
         axes.plot(samples, [getattr(row, name) for row in rows], color="#1f5fa8", linewidth=1.4)
         axes.set_ylabel(label)

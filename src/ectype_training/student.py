@@ -53,11 +53,19 @@ class Student(nn.Module):
 
     def forward(self, images: Tensor, shown: Tensor | None = None) -> Tensor:
         """Describe pictures; `shown` is for the background (`BackgroundLayer`), in training."""
+        return self.describe(self.maps(images), shown)
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Feature maps (n, features, side, side), one for each scale."""
         x = (images.permute(0, 3, 1, 2).float() - MEAN) / STD
         sizes = [x.contiguous(memory_format=torch.channels_last)]
         while len(sizes) < self.scales:
             sizes.append(functional.avg_pool2d(sizes[-1], 2))
-        features = [self.pooling(self.backbone(x).float()) for x in sizes]
+        return [self.backbone(x) for x in sizes]
+
+    def describe(self, maps: list[Tensor], shown: Tensor | None = None) -> Tensor:
+        """Unit descriptors of feature maps."""
+        features = [self.pooling(map.float()) for map in maps]
         vectors = functional.normalize(self.project(torch.cat(features, 1)))
         return vectors if self.background is None else self.background(vectors, shown)
 

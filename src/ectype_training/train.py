@@ -28,7 +28,8 @@ from ectype.images import ImageItem, decode_image
 from ectype_training.config import FRESH_STARTS, Config
 from ectype_training.dataset import Batch, EditedPhotographs, load
 from ectype_training.losses import contrast, distillation, koleo
-from ectype_training.run import Progress, Run, of_this_version
+from ectype_training.places import PlacesLoss, describe_places
+from ectype_training.run import PLACES, Progress, Run, of_this_version
 from ectype_training.student import Student, freeze
 from ectype_training.targets import read_targets, turned, with_targets
 
@@ -73,7 +74,7 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
     if targets is not None:
         items = with_targets(items, targets)
     run = Run(folder, {**config.to_dict(), "photographs": len(items), "data_sha256": _digest(config, items, targets)})
-    training = _Training(config, items, targets)
+    training = _Training(config, items, targets, folder)
     if config.bfloat16 and not torch.cuda.is_available() and not computes_in_bfloat16():
         print(_SLOW_BFLOAT16, flush=True)
     with of_this_version(folder):
@@ -81,7 +82,7 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
     log = [row for row in run.log() if row.step <= training.step]
     begun = time.monotonic() - seconds
     saved = time.monotonic()
-    losses: list[tuple[float, float]] = []
+    losses: list[tuple[float, float, float]] = []
     share = _share(config, training.step, seconds)
     batches = _batches(config, items, training.step) if share < 1 else iter(())
     for batch in batches:
@@ -106,7 +107,7 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
 class _Training:
     """Weights on their way: what one update does, and what must be kept to go on after a kill."""
 
-    def __init__(self, config: Config, items: Sequence[ImageItem], targets: Path | None) -> None:
+    def __init__(self, config: Config, items: Sequence[ImageItem], targets: Path | None, folder: Path) -> None:
         torch.manual_seed(config.seed)
         self._config = config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -118,16 +119,23 @@ class _Training:
             if config.start not in FRESH_STARTS:
                 rows = _turned_to(self.student, config, items, rows)
             self._goal = torch.from_numpy(rows).to(self._device)
+        self._places: PlacesLoss | None = None
+        if config.places_weight:
+            seeing = self.student.to(self._device).eval()
+            places = describe_places(seeing, items, config.size, config.bfloat16, folder / PLACES)
+            self._places = PlacesLoss(places).to(self._device)
         freeze(self.student.backbone, config.frozen_blocks)
         self.student.to(self._device, memory_format=torch.channels_last).train()
         if config.frozen_norms:
             for module in self.student.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
-        learning = [p for p in self.student.parameters() if p.requires_grad]
+        self._learning = [p for p in self.student.parameters() if p.requires_grad]
+        if self._places is not None:
+            self._learning += self._places.parameters()
         groups = [
-            {"params": [p for p in learning if p.ndim > 1], "weight_decay": config.weight_decay},
-            {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": [p for p in self._learning if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in self._learning if p.ndim <= 1], "weight_decay": 0.0},
         ]
         self._optimiser = torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98))
         self._mean: AveragedModel | None = None
@@ -141,6 +149,8 @@ class _Training:
             return 0.0
         self.student.load_state_dict(state["student"])
         self._optimiser.load_state_dict(state["optimiser"])
+        if self._places is not None:
+            self._places.load_state_dict(state["places"])
         if self._mean is not None:
             self._mean.module.load_state_dict(state["student"])
             self._mean.n_averaged.fill_(state["step"])
@@ -161,22 +171,30 @@ class _Training:
         state = {"student": self.result().state_dict(), "optimiser": self._optimiser.state_dict()}
         if self._mean is not None:
             state["last"] = self.student.state_dict()
+        if self._places is not None:
+            state["places"] = self._places.state_dict()
         if self._goal is not None and self._config.follow:  # else they are as they were read
             state["targets"] = self._goal
         return {**state, "step": self.step, "seconds": seconds}
 
-    def update(self, batch: Batch, rate: float) -> tuple[float, float]:
-        """Learn from one batch; returns its two losses."""
+    def update(self, batch: Batch, rate: float) -> tuple[float, float, float]:
+        """Learn from one batch; returns the losses that are logged."""
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        views, numbers, present, unedited = (part.to(self._device) for part in batch)
+        views, numbers, present, unedited, sources = (part.to(self._device) for part in batch)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16):
-            descriptors = self.student(views.flatten(0, 1), self._shown(numbers, present))
+            maps = self.student.maps(views.flatten(0, 1))
+            descriptors = self.student.describe(maps, self._shown(numbers, present))
         descriptors = descriptors.float()
         main, second, whole = self._losses(descriptors, numbers, present, unedited)
+        places = main.new_zeros(())
+        if self._places is not None:
+            owners = numbers.repeat_interleave(views.shape[1])
+            places = self._places(maps[0], owners, sources.flatten(0, 1))
+            whole = whole + self._config.places_weight * places
         self._optimiser.zero_grad(set_to_none=True)
         whole.backward()
-        nn.utils.clip_grad_norm_(self.student.parameters(), LARGEST_GRADIENT)
+        nn.utils.clip_grad_norm_(self._learning, LARGEST_GRADIENT)
         self._optimiser.step()
         if self._mean is not None:
             self._mean.update_parameters(self.student)
@@ -184,7 +202,7 @@ class _Training:
         if self._goal is not None and self._config.follow and self.step % self._config.looks == 0:
             moved = torch.lerp(self._goal[numbers], descriptors.detach(), self._config.follow)
             self._goal[numbers] = nn.functional.normalize(moved)
-        return main.item(), second.item()
+        return main.item(), second.item(), places.item()
 
     def _shown(self, numbers: Tensor, present: Tensor) -> Tensor | None:
         """What the targets say of all photographs that are in each picture."""
@@ -230,7 +248,7 @@ def begin(config: Config, items: Sequence[ImageItem]) -> Student:
             student.backbone.load_imagenet()
     else:
         student = _of_earlier(config).to(memory_format=torch.channels_last)
-        looked = (views.flatten(0, 1) for views, *_ in _batches(config, items, 0, workers=0))
+        looked = (batch.views.flatten(0, 1) for batch in _batches(config, items, 0, workers=0))
         student.renormalise(images for images, _ in zip(looked, range(12), strict=False))
     return student
 
@@ -275,9 +293,9 @@ def _batches(config: Config, items: Sequence[ImageItem], step: int, workers: int
 
 def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
     """The same pictures mirrored, and at times turned by quarters."""
-    views, numbers, present, _ = batch
-    turned = torch.rot90(views.flip(3), int(rng.choice((0, 0, 0, 1, 2, 3))), (2, 3))
-    return turned, numbers, present, torch.zeros_like(numbers, dtype=torch.bool)
+    quarters = int(rng.choice((0, 0, 0, 1, 2, 3)))
+    views, sources = (torch.rot90(part.flip(3), quarters, (2, 3)) for part in (batch.views, batch.sources))
+    return batch._replace(views=views, sources=sources, unedited=torch.zeros_like(batch.unedited))
 
 
 def _rate(config: Config, step: int, share: float) -> float:

@@ -18,7 +18,7 @@ from ectype.transformations.kinds import Family, Kind, Pixels, rounded, size_of
 from ectype.transformations.materials import Materials
 from ectype.transformations.noise import NOISE
 from ectype.transformations.tone import TONE
-from ectype.transformations.wild import Field, clouds
+from ectype.transformations.wild import Field, noise_field
 
 MIXTURES = Family("mixtures")
 PARTS: Mapping[str, Kind] = TONE.kinds | FILTERS.kinds | NOISE.kinds
@@ -66,7 +66,7 @@ def part_edit(
         return mixture if back is None else np.asarray(cv2.cvtColor(mixture, back), np.uint8)
     weight: Field | float = share
     if way == "places":
-        field = clouds(rng, size_of(pixels), cells, 0.4)
+        field = noise_field(rng, size_of(pixels), cells, 0.4)
         weight = share * np.clip((field - np.median(field)) / float(rng.uniform(0.02, 0.3)) + 0.5, 0, 1)[..., None]
     return rounded(pixels + (edited.astype(np.float32) - pixels) * weight)
 
@@ -133,5 +133,5 @@ def laid_over(
         "add": lambda: below + above - above.mean(),
         "divide": lambda: below / (above + 0.2),
     }[mode]()
-    weight = share * (0.5 + 0.5 * clouds(rng, size_of(pixels), cells, 0.4)[..., None])
+    weight = share * (0.5 + 0.5 * noise_field(rng, size_of(pixels), cells, 0.4)[..., None])
     return rounded(255 * (below + (np.clip(laid, 0, 1) - below) * weight))

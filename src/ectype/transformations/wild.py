@@ -28,7 +28,7 @@ Field = NDArray[np.float32]
 """Values over a picture, (h, w) or, one for each channel, (h, w, 3)."""
 
 
-def clouds(rng: np.random.Generator, size: Size, cells: int, roughness: float) -> Field:
+def noise_field(rng: np.random.Generator, size: Size, cells: int, roughness: float) -> Field:
     """Noise of several scales, from so many cells a side; each finer one counts `roughness` times the one before."""
     import cv2
 
@@ -89,7 +89,7 @@ def noise_mask(
     """Parts hidden by a colour, another picture, grain or the mirrored picture; `cover` is their share."""
     rng = np.random.default_rng(seed)
     size = size_of(pixels)
-    field = clouds(rng, size, cells, roughness) if clouds else _pattern(rng, size, cells)
+    field = noise_field(rng, size, cells, roughness) if clouds else _pattern(rng, size, cells)
     threshold = float(np.quantile(field[::2, ::2], 1 - cover))
     hidden = np.clip((field - threshold) / softness + 0.5, 0, 1)[..., None]
     if fill == "picture":
@@ -121,7 +121,7 @@ def noise_light(
     """Uneven light, smoke or stains over all of the picture."""
     rng = np.random.default_rng(seed)
     size = size_of(pixels)
-    field = _for_channels(lambda: clouds(rng, size, cells, roughness), coloured)
+    field = _for_channels(lambda: noise_field(rng, size, cells, roughness), coloured)
     if way == "haze":
         veil = strength * (0.4 + 0.6 * field[..., :1])
         return rounded(pixels * (1 - veil) + rng.integers(0, 256, 3) * veil)
@@ -194,7 +194,7 @@ def noise_warp(
     nodes = grid(size, _WARP_NODES)
     origins = nodes.reshape(-1, 2)
     for _ in range(times):
-        fields = [clouds(rng, (_WARP_NODES, _WARP_NODES), cells, roughness) for _ in range(2)]
+        fields = [noise_field(rng, (_WARP_NODES, _WARP_NODES), cells, roughness) for _ in range(2)]
         pull = np.stack([field - field.mean() for field in fields], axis=2)
         steepest = max(float(np.abs(np.diff(pull, axis=axis)).max()) for axis in (0, 1)) * (_WARP_NODES - 1)
         origins = Warp(size, nodes + steepness / steepest * pull * size).to_source(origins)
@@ -229,7 +229,7 @@ def noise_tone(
         table = np.stack([np.interp(np.arange(256), knots, curve) for curve in curves.T], axis=1)
         table = np.broadcast_to(table, (256, 3)).astype(np.float32)
         toned.append(table[ground, np.arange(3)])
-    here = clouds(rng, size, cells, 0.3)[..., None]
+    here = noise_field(rng, size, cells, 0.3)[..., None]
     fine = pixels.astype(np.float32) - ground
     return rounded(toned[0] * here + toned[1] * (1 - here) + detail * fine)
 
