@@ -8,6 +8,7 @@ import pytest
 from conftest import draw_picture
 from ectype.errors import InvalidDataError
 from ectype.transformations import KINDS, Edit, Materials, Recipe, sample_recipe
+from ectype.transformations.mixtures import PARTS
 
 OF_THE_CHALLENGE = """
 change_aspect_ratio hflip vflip pad_square perspective pixelization overlay_text pil_filter encoding_quality ig_filter
@@ -177,14 +178,53 @@ def test_a_patchwork_changes_no_more_than_it_says() -> None:
     assert np.mean(changed) > 0.7
 
 
-def test_a_warp_of_noise_keeps_the_order_along_each_side() -> None:
+def test_a_warp_of_noise_never_folds() -> None:
     rng = np.random.default_rng(8)
-    corners = np.stack(np.meshgrid(np.linspace(5, 195, 39), np.linspace(5, 145, 29)), axis=-1)
+    points = rng.uniform((2, 2), (198, 148), (4000, 2))
     for _ in range(20):
-        parameters = KINDS["noise_warp"].sample(rng, (200, 150)) | {"steepness": 0.9}
-        done = KINDS["noise_warp"].apply(PIXELS, parameters, Materials())
-        origins = done.geometry.to_source(corners.reshape(-1, 2)).reshape(corners.shape)
-        assert (np.diff(origins[..., 0], axis=1) > 0).all() and (np.diff(origins[..., 1], axis=0) > 0).all(), parameters
+        parameters = KINDS["noise_warp"].sample(rng, (200, 150))
+        to_source = KINDS["noise_warp"].apply(PIXELS, parameters, Materials()).geometry.to_source
+        (ax, ay), (bx, by) = ((to_source(points + step) - to_source(points)).T for step in ((0.01, 0), (0, 0.01)))
+        assert (ax * by > ay * bx).all(), parameters
+
+
+def test_a_part_edit_is_its_chain_where_it_is_whole_and_less_where_it_is_not() -> None:
+    edits = [{"kind": "invert", "parameters": {"share": 1.0}}]
+    for seed in range(10):
+        parameters = {"seed": seed, "edits": edits, "way": "everywhere", "cells": 3, "share": 1.0}
+        whole = KINDS["part_edit"].apply(PIXELS, parameters, Materials()).pixels
+        assert np.array_equal(whole, 255 - PIXELS)
+        places = KINDS["part_edit"].apply(PIXELS, parameters | {"way": "places"}, Materials()).pixels
+        kept, changed = (np.isclose(places, to, atol=1).all(axis=2).mean() for to in (PIXELS, whole))
+        assert kept > 0.2 and changed > 0.2
+        channels = KINDS["part_edit"].apply(PIXELS, parameters | {"way": "channels"}, Materials()).pixels
+        assert not np.array_equal(channels, PIXELS) and not np.array_equal(channels, whole)
+
+
+def test_a_part_edit_is_made_of_kinds_that_leave_places_as_they_are() -> None:
+    crop = {"kind": "crop", "parameters": {"left": 0.0, "top": 0.0, "width": 0.5, "height": 0.5}}
+    parameters = {"seed": 1, "edits": [crop], "way": "everywhere", "cells": 3, "share": 1.0}
+    with pytest.raises(InvalidDataError, match=r"part_edit: the parameters .* can't be used: 'crop'"):
+        KINDS["part_edit"].apply(PIXELS, parameters, Materials())
+    rng = np.random.default_rng(2)
+    for kind in PARTS.values():
+        assert kind.apply(PIXELS, kind.sample(rng, (200, 150)), Materials()).geometry.steps == ()
+
+
+def test_nothing_of_a_picture_crosses_over_from_itself() -> None:
+    itself = Materials([lambda: PIXELS])
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        done = KINDS["crossed_bands"].apply(PIXELS, KINDS["crossed_bands"].sample(rng, (200, 150)), itself).pixels
+        assert np.abs(done.astype(int) - PIXELS).max() <= 3  # of which the colours' rounding is two
+
+
+def test_what_is_laid_over_goes_the_way_its_mode_says() -> None:
+    rng = np.random.default_rng(4)
+    for mode, sign in (("lightest", 1), ("screen", 1), ("darkest", -1), ("multiply", -1)):
+        parameters = KINDS["laid_over"].sample(rng, (200, 150)) | {"mode": mode}
+        change = KINDS["laid_over"].apply(PIXELS, parameters, Materials()).pixels.astype(int) - PIXELS
+        assert (sign * change >= 0).all() and (sign * change > 20).any()
 
 
 def test_a_random_spectrum_keeps_mean_and_contrast() -> None:

@@ -56,7 +56,7 @@ class Batch(NamedTuple):
         Which are shown as they are, in every view.
     sources : Tensor of float32, shape (n, v, side, side, 2)
         Where the middles of so many places a side come from: x and y, in parts of the unedited photograph's sides;
-        outside of 0 to 1, or nan, from nowhere in it.
+        -1 for places that show nothing of it.
     """
 
     views: Tensor
@@ -140,7 +140,8 @@ def _sources(geometry: Geometry, side: int) -> NDArray[np.float32]:
     points = np.stack(np.meshgrid(middles, middles), axis=2).reshape(-1, 2)
     with np.errstate(invalid="ignore"):
         sources = geometry.to_source(points * geometry.result_size) / geometry.source_size
-    return sources.reshape(side, side, 2).astype(np.float32)
+    inside = ((sources >= 0) & (sources <= 1)).all(axis=1, keepdims=True)
+    return np.where(inside, sources, -1).reshape(side, side, 2).astype(np.float32)
 
 
 def load(data: EditedPhotographs, workers: int) -> DataLoader[Batch]:

@@ -1,8 +1,8 @@
 """Telling where each place of an edited picture comes from, which recorded geometry knows.
 
 Every place of the student's feature map must say what the start says of the same place of the unedited photograph, and
-tell it from other places of this and other photographs (after CopyNCE, ICCV 2025, with descriptors that stay on the side
-of the unedited ones).
+tell it from other places of this and other photographs (after CopyNCE, ICCV 2025; here what is said of unedited ones
+stays).
 """
 
 from __future__ import annotations
@@ -80,16 +80,16 @@ class PlacesLoss(nn.Module):
         numbers : Tensor of int64, shape (n,)
             Photographs.
         sources : Tensor of float32, shape (n, side, side, 2)
-            Where the middle of each place comes from: x and y, in parts of the unedited photograph's sides. Others
-            than from 0 to 1, and nan, don't count.
+            Where the middle of each place comes from: x and y, in parts of the unedited photograph's sides; -1 for
+            places that show nothing of it, which don't count.
         """
         unedited = self._rows[numbers.cpu()].to(features.device).float()
         side = unedited.shape[1]
-        counting = ((sources >= 0) & (sources <= 1)).all(3)
+        counting = sources[..., 0] >= 0
         if not counting.any():
             return features.new_zeros(())
         own_maps = functional.grid_sample(
-            unedited.permute(0, 3, 1, 2), (2 * sources - 1).nan_to_num(), padding_mode="border", align_corners=False
+            unedited.permute(0, 3, 1, 2), 2 * sources - 1, padding_mode="border", align_corners=False
         )
         own = functional.normalize(own_maps.permute(0, 2, 3, 1)[counting])
         said = functional.normalize(self.project(features.permute(0, 2, 3, 1)[counting].float()))

@@ -65,7 +65,7 @@ class Student(nn.Module):
 
     def describe(self, maps: list[Tensor], shown: Tensor | None = None) -> Tensor:
         """Unit descriptors of feature maps."""
-        features = [self.pooling(map.float()) for map in maps]
+        features = [self.pooling(seen.float()) for seen in maps]
         vectors = functional.normalize(self.project(torch.cat(features, 1)))
         return vectors if self.background is None else self.background(vectors, shown)
 

@@ -38,6 +38,8 @@ def test_plain_values_give_the_same_configuration_again() -> None:
         ("steps = 1\nlooks = 0", "looks must be at least 1"),
         ("steps = 1\naveraging = 0.5", "at least one step"),
         ("steps = 1\nanchor_weight = -1", "at least 0"),
+        ("steps = 1\nplaces_weight = -1", "at least 0"),
+        ('steps = 1\nplaces_weight = 1\nobjective = "contrast"', "for the objective 'distillation'"),
         ("steps = 1\nanchor_weight = 1\nfollow = 0.3", "anchor nothing"),
         ("steps = 1\nfollow = 1", "from 0 to less than 1"),
         ("steps = 1\nunedited = 2", "share from 0 to 1"),

@@ -87,12 +87,14 @@ def test_distillation_approaches_the_teacher(drawn: Draw, targets: Callable[...,
 
 
 def test_anchored_photographs_are_held_to_their_targets(
-    drawn: Draw, short: Config, targets: Callable[..., Path]
+    drawn: Draw, short: Config, targets: Callable[..., Path], tmp_path: Path
 ) -> None:
     items = drawn(8)
     path = targets(items)
     config = replace(short, objective="distillation")
-    free, held = (training._Training(replace(config, anchor_weight=weight), items, path) for weight in (0.0, 5.0))
+    free, held = (
+        training._Training(replace(config, anchor_weight=weight), items, path, tmp_path) for weight in (0.0, 5.0)
+    )
     goal = torch.from_numpy(read_targets(path, items, config.dimension))
     numbers, nobody = torch.arange(8), torch.full((8, 1), -1)
     unedited = torch.ones(8, dtype=torch.bool)
@@ -105,25 +107,28 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("following", [False, True])
+@pytest.mark.parametrize("way", ["contrast", "following", "places"])
 def test_a_killed_run_goes_on_at_the_step_where_it_was(
     drawn: Draw,
     short: Config,
     targets: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    following: bool,
+    way: str,
 ) -> None:
     items = drawn(8)
     config, teacher = replace(short, steps=6), None
-    if following:
+    if way == "places":
+        config = replace(config, objective="distillation", places_weight=1.0, size=128)
+        teacher = targets(items)
+    elif way == "following":
         config = replace(config, objective="distillation", follow=0.5, looks=3, averaging=2)
         teacher = targets(items)
     whole = train(config, items, teacher, tmp_path / "whole")
     monkeypatch.setattr(training, "SAVE_SECONDS", -1)
     update = training._Training.update
 
-    def killed_in_the_fifth(self: training._Training, *arguments: object) -> tuple[float, float]:
+    def killed_in_the_fifth(self: training._Training, *arguments: object) -> tuple[float, float, float]:
         if self.step == 4:
             raise KilledError
         return update(self, *arguments)
@@ -145,7 +150,7 @@ def test_the_model_is_the_moving_mean_of_the_weights(
     weights = []
     update = training._Training.update
 
-    def watched(self: training._Training, batch: Batch, rate: float) -> tuple[float, float]:
+    def watched(self: training._Training, batch: Batch, rate: float) -> tuple[float, float, float]:
         result = update(self, batch, rate)
         weights.append(self.student.project.weight.detach().clone())
         return result
@@ -171,10 +176,10 @@ def test_targets_follow_what_is_said_of_their_photographs_after_the_last_look(
     moved = []
     update = training._Training.update
 
-    def watched(self: training._Training, batch: Batch, rate: float) -> tuple[float, float]:
+    def watched(self: training._Training, batch: Batch, rate: float) -> tuple[float, float, float]:
         result = update(self, batch, rate)
         now: NDArray[np.float32] = self.state(0)["targets"].numpy().copy()
-        moved.append((set(np.flatnonzero(np.abs(now - begun).max(1) > 1e-5).tolist()), set(batch[1].tolist())))
+        moved.append((set(np.flatnonzero(np.abs(now - begun).max(1) > 1e-5).tolist()), set(batch.numbers.tolist())))
         np.testing.assert_allclose(np.linalg.norm(now, axis=1), 1, atol=1e-5)
         return result
 
@@ -208,13 +213,19 @@ def test_each_edited_photograph_is_looked_at_again_mirrored_or_turned(drawn: Dra
 
     batches = first(6, 0)
     for number in (0, 3):
-        views, owners, *_ = batches[number]
-        turns = [torch.rot90(views.flip(3), quarter, (2, 3)) for quarter in range(4)]
+        first_look = batches[number]
+        views, sources = (
+            [torch.rot90(part.flip(3), quarter, (2, 3)) for quarter in range(4)]
+            for part in (first_look.views, first_look.sources)
+        )
         for again in batches[number + 1 : number + 3]:
-            assert torch.equal(again[1], owners)
-            assert not again[3].any()
-            assert any(torch.equal(again[0], turned) for turned in turns)
-    assert not torch.equal(batches[0][0], batches[3][0])
+            assert torch.equal(again.numbers, first_look.numbers)
+            assert not again.unedited.any()
+            assert any(
+                torch.equal(again.views, turned) and torch.equal(again.sources, moved)
+                for turned, moved in zip(views, sources, strict=True)
+            )
+    assert not torch.equal(batches[0].views, batches[3].views)
     for resumed, batch in zip(first(2, 4), batches[4:], strict=True):
         assert all(torch.equal(one, other) for one, other in zip(resumed, batch, strict=True))
 

@@ -76,10 +76,8 @@ def _sample_bands(rng: np.random.Generator, size: Size) -> dict[str, Any]:
 
 
 @MIXTURES.kind(_sample_bands)
-def crossed_bands(
-    pixels: Pixels, seed: int, other: int, share: float, coloured: bool, materials: Materials
-) -> Pixels:
-    """Coarse, middling and fine things of another picture, each with a weight of up to `share`, two in five of them none."""
+def crossed_bands(pixels: Pixels, seed: int, other: int, share: float, coloured: bool, materials: Materials) -> Pixels:
+    """Coarse, middling and fine things of another picture, three in five of them, with weights of up to `share`."""
     import cv2
 
     rng = np.random.default_rng(seed)

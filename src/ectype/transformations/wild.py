@@ -179,15 +179,13 @@ def _sample_warp(rng: np.random.Generator, size: Size) -> dict[str, Any]:
         "seed": seed(rng),
         "cells": whole(rng, 1, 6),
         "roughness": uniform(rng, 0.1, 0.5),
-        "steepness": uniform(rng, 0.3, 0.9),
-        "times": whole(rng, 1, 5),
+        "steepness": uniform(rng, 0.5, 0.9),
+        "times": whole(rng, 1, 8),
     }
 
 
 @WILD.kind(_sample_warp)
-def noise_warp(
-    pixels: Pixels, seed: int, cells: int, roughness: float, steepness: float, times: int
-) -> Transformed:
+def noise_warp(pixels: Pixels, seed: int, cells: int, roughness: float, steepness: float, times: int) -> Transformed:
     """Bent unevenly, in large and in small, so many times; the picture would fold at a `steepness` of 1."""
     rng = np.random.default_rng(seed)
     size = size_of(pixels)
@@ -196,7 +194,8 @@ def noise_warp(
     for _ in range(times):
         fields = [noise_field(rng, (_WARP_NODES, _WARP_NODES), cells, roughness) for _ in range(2)]
         pull = np.stack([field - field.mean() for field in fields], axis=2)
-        steepest = max(float(np.abs(np.diff(pull, axis=axis)).max()) for axis in (0, 1)) * (_WARP_NODES - 1)
+        slopes = [float(np.linalg.norm(np.diff(pull, axis=axis), axis=2).max()) for axis in (0, 1)]
+        steepest = float(np.hypot(*slopes)) * (_WARP_NODES - 1)
         origins = Warp(size, nodes + steepness / steepest * pull * size).to_source(origins)
     return bend(pixels, origins.reshape(nodes.shape))
 
