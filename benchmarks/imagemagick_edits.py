@@ -95,11 +95,11 @@ def edit_with(kind: str) -> Edit:
         command = [program, "-seed", str(rng.integers(2**31)), "ppm:-", *shlex.split(options), "+repage"]
         done = subprocess.run(
             [*command, "-colorspace", "sRGB", "-type", "TrueColor", "-depth", "8", "ppm:-"],
-            input=b"".join(_to_ppm(picture) for picture in pictures),
+            input=b"".join(to_ppm(picture) for picture in pictures),
             capture_output=True,
             check=True,
         )
-        return _from_ppm(done.stdout)
+        return from_ppm(done.stdout)
 
     return edit
 
@@ -108,11 +108,11 @@ def _colour(rng: np.random.Generator) -> str:
     return "#{:02x}{:02x}{:02x}".format(*rng.integers(0, 256, 3))
 
 
-def _to_ppm(pixels: Pixels) -> bytes:
-    return b"P6 %d %d 255\n" % pixels.shape[1::-1] + np.ascontiguousarray(pixels).tobytes()
+def to_ppm(pixels: Pixels) -> bytes:
+    return b"P6\n%d %d\n255\n" % pixels.shape[1::-1] + np.ascontiguousarray(pixels).tobytes()
 
 
-def _from_ppm(data: bytes) -> Pixels:
+def from_ppm(data: bytes) -> Pixels:
     _, size, _, values = data.split(b"\n", 3)
     width, height = map(int, size.split())
     return np.frombuffer(values, np.uint8, width * height * 3).reshape(height, width, 3)

@@ -1,11 +1,11 @@
 """A challenge of edits that Ectype does not have, for accuracy.py and matching.py to measure what generalises.
 
-    pip install albumentations==2.0.8    (or install ImageMagick)
+    pip install albumentations==2.0.8    (or install ImageMagick, or G'MIC)
     python benchmarks/unseen_edits.py --edits albumentations --references DIR... --others DIR... --out FOLDER
 
-The kinds are those of albumentations_edits.py or of imagemagick_edits.py. No training may draw them. Each query has one
-or two, after a light crop or a mirroring. The photographs of --others are distractors, edited likewise, and what edits
-paste in.
+The kinds are those of albumentations_edits.py, imagemagick_edits.py or gmic_edits.py. No training may draw them. Each
+query has one or two, after a light crop or a mirroring. The photographs of --others are distractors, edited likewise,
+and what edits paste in.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import albumentations_edits
+import gmic_edits
 import imagemagick_edits
 from ectype import GroundTruth, list_images, write_ground_truth
 from ectype.images import ImageItem, decode_image
 
 Pixels = NDArray[np.uint8]
-EDITS = {"albumentations": albumentations_edits, "imagemagick": imagemagick_edits}
+EDITS = {"albumentations": albumentations_edits, "imagemagick": imagemagick_edits, "gmic": gmic_edits}
 LONGEST = 512
 PASTED = 40  # photographs of --others that edits paste in
 
