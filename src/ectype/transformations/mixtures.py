@@ -6,7 +6,7 @@ well as with one share for all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,17 @@ PARTS: Mapping[str, Kind] = TONE.kinds | FILTERS.kinds | NOISE.kinds
 """What `part_edit` is made of: kinds that leave places and size as they are."""
 
 _BANDS = 6
-_MODES = ("multiply", "screen", "overlay", "difference", "lightest", "darkest", "add", "divide")
+_MODES: Mapping[str, Callable[[Field, Field], Field]] = {
+    "multiply": lambda below, above: below * above,
+    "screen": lambda below, above: 1 - (1 - below) * (1 - above),
+    "overlay": lambda below, above: np.where(below < 0.5, 2 * below * above, 1 - 2 * (1 - below) * (1 - above)),
+    "difference": lambda below, above: np.abs(below - above),
+    "lightest": lambda below, above: np.maximum(below, above),
+    "darkest": lambda below, above: np.minimum(below, above),
+    "add": lambda below, above: below + above - above.mean(),
+    "divide": lambda below, above: below / (above + np.float32(0.2)),
+}
+"""What is seen where one picture lies over another, from levels of 0 to 1."""
 
 
 def _sample_part(rng: np.random.Generator, size: Size) -> dict[str, Any]:
@@ -84,13 +94,14 @@ def crossed_bands(pixels: Pixels, seed: int, other: int, share: float, coloured:
     weights = share * rng.uniform(0, 1, (_BANDS + 1, 3)) * (rng.random((_BANDS + 1, 3)) < 0.6)
     if not coloured:
         weights[:] = weights[:, :1]
-    own = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb).astype(np.float32)
-    guest = cv2.cvtColor(materials.picture(other, size_of(pixels)), cv2.COLOR_RGB2YCrCb).astype(np.float32)
-    difference = guest - own
-    mixture = own
-    for weight in weights[:-1]:  # from the finest band to the coarsest, and what is left
-        coarser = cv2.pyrDown(difference)
-        fine = difference - cv2.pyrUp(coarser, dstsize=size_of(difference))
+    own, guest = (
+        np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb), np.float32)
+        for picture in (pixels, materials.picture(other, size_of(pixels)))
+    )
+    mixture, difference = own, guest - own
+    for weight in weights[:-1]:  # from the finest band to the coarsest
+        coarser = np.asarray(cv2.pyrDown(difference), np.float32)
+        fine = difference - np.asarray(cv2.pyrUp(coarser, dstsize=difference.shape[1::-1]), np.float32)
         mixture = mixture + _enlarged(fine * weight.astype(np.float32), size_of(pixels))
         difference = coarser
     mixture = mixture + _enlarged(difference * weights[-1].astype(np.float32), size_of(pixels))
@@ -107,7 +118,7 @@ def _sample_mode(rng: np.random.Generator, size: Size) -> dict[str, Any]:
     return {
         "seed": seed(rng),
         "other": seed(rng),
-        "mode": one_of(rng, _MODES),
+        "mode": one_of(rng, list(_MODES)),
         "share": uniform(rng, 0.5, 1),
         "cells": whole(rng, 1, 6),
     }
@@ -119,17 +130,8 @@ def laid_over(
 ) -> Pixels:
     """Another picture laid over it as drawing programs do, in some places more than in others."""
     rng = np.random.default_rng(seed)
-    below = pixels.astype(np.float32) / 255
-    above = materials.picture(other, size_of(pixels)).astype(np.float32) / 255
-    laid = {
-        "multiply": lambda: below * above,
-        "screen": lambda: 1 - (1 - below) * (1 - above),
-        "overlay": lambda: np.where(below < 0.5, 2 * below * above, 1 - 2 * (1 - below) * (1 - above)),
-        "difference": lambda: np.abs(below - above),
-        "lightest": lambda: np.maximum(below, above),
-        "darkest": lambda: np.minimum(below, above),
-        "add": lambda: below + above - above.mean(),
-        "divide": lambda: below / (above + 0.2),
-    }[mode]()
+    below = pixels.astype(np.float32) / np.float32(255)
+    above = materials.picture(other, size_of(pixels)).astype(np.float32) / np.float32(255)
+    laid = np.clip(_MODES[mode](below, above), 0, 1)
     weight = share * (0.5 + 0.5 * noise_field(rng, size_of(pixels), cells, 0.4)[..., None])
-    return rounded(255 * (below + (np.clip(laid, 0, 1) - below) * weight))
+    return rounded(255 * (below + (laid - below) * weight))

@@ -7,6 +7,7 @@ from Harris et al., "FMix" (2020).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -195,7 +196,7 @@ def noise_warp(pixels: Pixels, seed: int, cells: int, roughness: float, steepnes
         fields = [noise_field(rng, (_WARP_NODES, _WARP_NODES), cells, roughness) for _ in range(2)]
         pull = np.stack([field - field.mean() for field in fields], axis=2)
         slopes = [float(np.linalg.norm(np.diff(pull, axis=axis), axis=2).max()) for axis in (0, 1)]
-        steepest = float(np.hypot(*slopes)) * (_WARP_NODES - 1)
+        steepest = math.hypot(*slopes) * (_WARP_NODES - 1)
         origins = Warp(size, nodes + steepness / steepest * pull * size).to_source(origins)
     return bend(pixels, origins.reshape(nodes.shape))
 
