@@ -189,8 +189,7 @@ class _Training:
         main, second, whole = self._losses(descriptors, numbers, present, unedited)
         places = main.new_zeros(())
         if self._places is not None:
-            owners = numbers.repeat_interleave(views.shape[1])
-            places = self._places(maps[0], owners, sources.flatten(0, 1))
+            places = self._places(maps[0], numbers, sources.flatten(0, 1))
             whole = whole + self._config.places_weight * places
         self._optimiser.zero_grad(set_to_none=True)
         whole.backward()
