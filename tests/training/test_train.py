@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -82,8 +83,9 @@ def test_distillation_approaches_the_teacher(drawn: Draw, targets: Callable[...,
         steps=100, start="random", size=64, dimension=4, batch=8, warm_up=10, temperature=1.0, workers=0, unedited=1.0
     )
     train(config, items, targets(items), tmp_path / "run")
-    first, last = (tmp_path / "run" / "log.csv").read_text().splitlines()[1:3]
-    assert float(last.split(",")[-1]) < 0.7 * float(first.split(",")[-1])
+    with open(tmp_path / "run" / "log.csv", newline="") as log:
+        first, last = (float(row["distance"]) for row in csv.DictReader(log))
+    assert last < 0.7 * first
 
 
 def test_anchored_photographs_are_held_to_their_targets(
