@@ -19,6 +19,7 @@ from ectype.transformations import KINDS, Materials, sample_recipe
 from ectype.transformations.geometry import Geometry
 from ectype.transformations.kinds import Transformed, size_of
 from ectype_training.config import Config
+from ectype_training.efficientnet_lite import STRIDE
 from ectype_training.photographs import tell_left_out
 
 MOST_PRESENT = 8
@@ -26,9 +27,6 @@ MOST_PRESENT = 8
 
 MOST_UNREADABLE = 100
 """So many unreadable photographs in a row end a run; single ones are left out with a word."""
-
-STRIDE = 32
-"""Pixels a side for each place of a feature map."""
 
 
 class Sample(NamedTuple):

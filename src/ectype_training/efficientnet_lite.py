@@ -25,6 +25,8 @@ STAGES = (
     (3, 1, 6, 192, 320, 1),
 )
 FEATURES = 1280
+STRIDE = 32
+"""Pixels a side for each place of a feature map."""
 
 
 class _DepthwiseConv(torch.autograd.Function):

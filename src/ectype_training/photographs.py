@@ -1,4 +1,4 @@
-"""Leaving out photographs that can't be read, each with a word, so that one of them doesn't stop the others' work."""
+"""Reading photographs: those that can't be read are left out, each with a word, and don't stop the others' work."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ectype.descriptors.extraction import map_items
+from ectype.descriptors.preprocessing import square
 from ectype.errors import UnreadableImageError
 from ectype.images import ImageItem, decode_image
+
+_AT_ONCE = 32
 
 
 def decoded(items: Sequence[ImageItem]) -> Iterator[NDArray[np.uint8]]:
@@ -20,6 +23,12 @@ def decoded(items: Sequence[ImageItem]) -> Iterator[NDArray[np.uint8]]:
             tell_left_out(item.location, result)
         else:
             yield result
+
+
+def squares(items: Sequence[ImageItem], size: int) -> Iterator[NDArray[np.uint8]]:
+    """Readable photographs, stretched to squares, in their order and some at a time: (n, size, size, 3)."""
+    for part in np.array_split(np.arange(len(items)), max(1, len(items) // _AT_ONCE)):
+        yield np.stack([square(decode_image(items[number].read()), size) for number in part])
 
 
 def readable(items: Sequence[ImageItem]) -> list[ImageItem]:

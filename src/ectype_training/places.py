@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ectype.descriptors.preprocessing import square
 from ectype.errors import InvalidDataError
-from ectype.images import ImageItem, decode_image
+from ectype.images import ImageItem
 from ectype.storage import replacing
 from ectype_training.efficientnet_lite import FEATURES
+from ectype_training.photographs import squares
 from ectype_training.student import Student
 
 DIMENSION = 128
@@ -32,7 +32,6 @@ NEAR = 1.5
 """So many places around the own one, in places, are not held against it."""
 
 _SAMPLE = 1024  # photographs that the principal components are taken of
-_PART = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,28 +129,25 @@ def describe_places(
         return _read(out)
     device = next(student.parameters()).device
 
-    def features(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        images = np.stack([square(decode_image(items[number].read()), size) for number in numbers])
+    def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             first, *_ = student.maps(torch.from_numpy(images).to(device))
         return first.float().permute(0, 2, 3, 1).cpu().numpy()
 
     chosen = np.random.default_rng(0).choice(len(items), min(_SAMPLE, len(items)), replace=False)
-    weight, bias = _whitening(np.concatenate([features(part) for part in _parts(chosen)]).reshape(-1, FEATURES))
-    rows = []
-    for done, part in enumerate(_parts(np.arange(len(items))), 1):
-        said = features(part) @ weight.T + bias
+    seen = [features(images) for images in squares([items[number] for number in chosen], size)]
+    weight, bias = _whitening(np.concatenate(seen).reshape(-1, FEATURES))
+    rows, described = [], 0
+    for number, images in enumerate(squares(items, size), 1):
+        said = features(images) @ weight.T + bias
         rows.append((said / np.linalg.norm(said, axis=3, keepdims=True).clip(1e-6)).astype(np.float16))
-        if done % 100 == 0:
-            print(f"places of {done * _PART} of {len(items)} photographs described", flush=True)
+        described += len(images)
+        if number % 100 == 0:
+            print(f"places of {described} of {len(items)} photographs described", flush=True)
     places = UneditedPlaces(weight, bias, np.concatenate(rows))
     with replacing(out) as temporary:
         np.savez(temporary, weight=places.weight, bias=places.bias, rows=places.rows)
     return places
-
-
-def _parts(numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return [numbers[first : first + _PART] for first in range(0, len(numbers), _PART)]
 
 
 def _whitening(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

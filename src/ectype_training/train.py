@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ectype.descriptors.preprocessing import square
 from ectype.descriptors.runtimes import computes_in_bfloat16
 from ectype.errors import InvalidDataError, ModelError, UsageError
-from ectype.images import ImageItem, decode_image
+from ectype.images import ImageItem
 from ectype_training.config import FRESH_STARTS, Config
 from ectype_training.dataset import Batch, EditedPhotographs, load
 from ectype_training.losses import contrast, distillation, koleo
+from ectype_training.photographs import squares
 from ectype_training.places import PlacesLoss, describe_places
 from ectype_training.run import PLACES, Progress, Run, of_this_version
 from ectype_training.student import Student, freeze
@@ -272,8 +272,7 @@ def _turned_to(
     said = []
     student.eval()
     with torch.inference_mode():
-        for part in np.array_split(rows, max(1, len(rows) // 32)):
-            images = np.stack([square(decode_image(items[number].read()), config.size) for number in part])
+        for images in squares([items[number] for number in rows], config.size):
             said.append(student(torch.from_numpy(images)).numpy())
     towards = np.concatenate(said)
     aligned = turned(targets, towards, rows)

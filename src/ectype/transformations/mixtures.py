@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ectype.transformations.chance import either, one_of, seed, uniform, whole
 from ectype.transformations.filters import FILTERS
@@ -18,7 +19,7 @@ from ectype.transformations.kinds import Family, Kind, Pixels, rounded, size_of
 from ectype.transformations.materials import Materials
 from ectype.transformations.noise import NOISE
 from ectype.transformations.tone import TONE
-from ectype.transformations.wild import Field, noise_field
+from ectype.transformations.wild import Field, noise_field, soft_mask
 
 MIXTURES = Family("mixtures")
 PARTS: Mapping[str, Kind] = TONE.kinds | FILTERS.kinds | NOISE.kinds
@@ -60,25 +61,36 @@ def part_edit(
     materials: Materials,
 ) -> Pixels:
     """A chain of edits for a `share` of what is seen: everywhere, in some places, or in brightness or colour alone."""
-    import cv2
-
     rng = np.random.default_rng(seed)
     edited = pixels
     for edit in edits:
         edited = PARTS[edit["kind"]].apply(edited, edit["parameters"], materials).pixels
     if way == "channels":
-        space, back = one_of(
-            rng, [(cv2.COLOR_RGB2YCrCb, cv2.COLOR_YCrCb2RGB), (cv2.COLOR_RGB2LAB, cv2.COLOR_LAB2RGB), (None, None)]
-        )
-        before, after = (pixels, edited) if space is None else (cv2.cvtColor(p, space) for p in (pixels, edited))
-        taken = share * np.roll([1, float(rng.integers(2)), 0], int(rng.integers(3)))
-        mixture = rounded(before + (after.astype(np.float32) - before) * taken)
-        return mixture if back is None else np.asarray(cv2.cvtColor(mixture, back), np.uint8)
-    weight: Field | float = share
+        return _some_channels(rng, pixels, edited, share)
     if way == "places":
         field = noise_field(rng, size_of(pixels), cells, 0.4)
-        weight = share * np.clip((field - np.median(field)) / float(rng.uniform(0.02, 0.3)) + 0.5, 0, 1)[..., None]
-    return rounded(pixels + (edited.astype(np.float32) - pixels) * weight)
+        return _between(
+            pixels, edited, share * soft_mask(field, float(np.median(field)), float(rng.uniform(0.02, 0.3)))
+        )
+    return _between(pixels, edited, share)
+
+
+def _between(before: Pixels, after: Pixels, share: float | NDArray[np.floating]) -> Pixels:
+    return rounded(before.astype(np.float32) + (after.astype(np.float32) - before) * share)
+
+
+def _some_channels(rng: np.random.Generator, before: Pixels, after: Pixels, share: float) -> Pixels:
+    """One or two channels of the picture after, in one of three colour spaces."""
+    import cv2
+
+    into, back = one_of(
+        rng, [(cv2.COLOR_RGB2YCrCb, cv2.COLOR_YCrCb2RGB), (cv2.COLOR_RGB2LAB, cv2.COLOR_LAB2RGB), (None, None)]
+    )
+    shares = share * np.roll([1, float(rng.integers(2)), 0], int(rng.integers(3)))
+    if into is None or back is None:
+        return _between(before, after, shares)
+    one, other = (np.asarray(cv2.cvtColor(pixels, into), np.uint8) for pixels in (before, after))
+    return np.asarray(cv2.cvtColor(_between(one, other, shares), back), np.uint8)
 
 
 def _sample_bands(rng: np.random.Generator, size: Size) -> dict[str, Any]:
@@ -98,20 +110,15 @@ def crossed_bands(pixels: Pixels, seed: int, other: int, share: float, coloured:
         np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb), np.float32)
         for picture in (pixels, materials.picture(other, size_of(pixels)))
     )
-    mixture, difference = own, guest - own
-    for weight in weights[:-1]:  # from the finest band to the coarsest
-        coarser = np.asarray(cv2.pyrDown(difference), np.float32)
-        fine = difference - np.asarray(cv2.pyrUp(coarser, dstsize=difference.shape[1::-1]), np.float32)
-        mixture = mixture + _enlarged(fine * weight.astype(np.float32), size_of(pixels))
-        difference = coarser
-    mixture = mixture + _enlarged(difference * weights[-1].astype(np.float32), size_of(pixels))
+    bands, left = [], guest - own
+    for _ in range(_BANDS):  # from the finest to the coarsest, and what is left
+        coarser = np.asarray(cv2.pyrDown(left), np.float32)
+        bands.append(left - np.asarray(cv2.pyrUp(coarser, dstsize=left.shape[1::-1]), np.float32))
+        left = coarser
+    mixture = own
+    for band, weight in zip([*bands, left], weights.astype(np.float32), strict=True):
+        mixture = mixture + np.asarray(cv2.resize(band * weight, size_of(pixels), interpolation=cv2.INTER_LINEAR))
     return np.asarray(cv2.cvtColor(rounded(mixture), cv2.COLOR_YCrCb2RGB), np.uint8)
-
-
-def _enlarged(values: Field, size: Size) -> Field:
-    import cv2
-
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _sample_mode(rng: np.random.Generator, size: Size) -> dict[str, Any]:

@@ -61,6 +61,11 @@ def _for_channels(draw: Callable[[], Field], coloured: bool) -> Field:
     return np.stack(fields * (3 // len(fields)), axis=2)
 
 
+def soft_mask(field: Field, threshold: float, softness: float) -> Field:
+    """1 where a field is above the threshold, 0 below, and between within half of `softness`: (h, w, 1)."""
+    return np.asarray(np.clip((field - threshold) / softness + 0.5, 0, 1), np.float32)[..., None]
+
+
 def _sample_mask(rng: np.random.Generator, size: Size) -> dict[str, Any]:
     return {
         "seed": seed(rng),
@@ -92,7 +97,7 @@ def noise_mask(
     size = size_of(pixels)
     field = noise_field(rng, size, cells, roughness) if clouds else _pattern(rng, size, cells)
     threshold = float(np.quantile(field[::2, ::2], 1 - cover))
-    hidden = np.clip((field - threshold) / softness + 0.5, 0, 1)[..., None]
+    hidden = soft_mask(field, threshold, softness)
     if fill == "picture":
         filling = materials.picture(int(rng.integers(2**31)), size)
     elif fill == "grain":
