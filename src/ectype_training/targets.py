@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -62,20 +63,24 @@ def describe_with_teacher(teacher: Path, size: int, items: Sequence[ImageItem], 
         np.savez(temporary, ids=np.array(ids), vectors=np.stack(rows), unreadable=np.array(unreadable, np.str_))
 
 
-def with_targets(items: Sequence[ImageItem], path: Path) -> list[ImageItem]:
-    """The photographs less those that the teacher could not read.
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """What a teacher says of photographs.
 
-    Raises
-    ------
-    InvalidDataError
-        The file can't be read.
+    Attributes
+    ----------
+    items : list of ImageItem
+        The photographs, without those that the teacher could not read.
+    rows : ndarray of float32, shape (len(items), dimension)
+        Unit rows, in the order of `items`.
     """
-    unreadable = set(_read(path)["unreadable"].tolist())
-    return [item for item in items if item.id not in unreadable]
+
+    items: list[ImageItem]
+    rows: NDArray[np.float32]
 
 
-def read_targets(path: Path, items: Sequence[ImageItem], dimension: int) -> NDArray[np.float32]:
-    """The teacher's descriptors of some photographs, reduced to their first principal components.
+def read_targets(path: Path, items: Sequence[ImageItem], dimension: int) -> Targets:
+    """The teacher's descriptors of photographs, reduced to their first principal components.
 
     Parameters
     ----------
@@ -83,20 +88,17 @@ def read_targets(path: Path, items: Sequence[ImageItem], dimension: int) -> NDAr
     items : sequence of ImageItem
     dimension : int
 
-    Returns
-    -------
-    ndarray of float32, shape (len(items), dimension)
-        Unit rows, in the order of `items`.
-
     Raises
     ------
     InvalidDataError
         The file can't be read, or lacks photographs, or has too few dimensions.
     """
     file = _read(path)
+    unreadable = set(file["unreadable"].tolist())
+    kept = [item for item in items if item.id not in unreadable]
     row_of = {name: row for row, name in enumerate(file["ids"].tolist())}
     vectors = file["vectors"]
-    missing = [item.id for item in items if item.id not in row_of]
+    missing = [item.id for item in kept if item.id not in row_of]
     if missing:
         raise InvalidDataError(
             f"{path}: no target for {len(missing)} of {len(items)} photographs, {missing[0]!r} first; "
@@ -104,7 +106,7 @@ def read_targets(path: Path, items: Sequence[ImageItem], dimension: int) -> NDAr
         )
     if vectors.shape[1] < dimension:
         raise InvalidDataError(f"{path}: targets of {vectors.shape[1]} dimensions can't teach {dimension}")
-    return reduced(vectors[[row_of[item.id] for item in items]], dimension)
+    return Targets(kept, reduced(vectors[[row_of[item.id] for item in kept]], dimension))
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:

@@ -31,7 +31,7 @@ from ectype_training.photographs import squares
 from ectype_training.places import PlacesLoss, describe_places
 from ectype_training.run import PLACES, Progress, Run, of_this_version
 from ectype_training.student import Student, freeze
-from ectype_training.targets import read_targets, turned, with_targets
+from ectype_training.targets import Targets, read_targets, turned
 
 LOG_EVERY = 50
 SAVE_SECONDS = 300
@@ -71,10 +71,11 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
     """
     if (targets is None) != (config.objective == "contrast"):
         raise UsageError("targets belong to the objective 'distillation', and to it alone")
-    if targets is not None:
-        items = with_targets(items, targets)
+    taught = None if targets is None else read_targets(targets, items, config.dimension)
+    if taught is not None:
+        items = taught.items
     run = Run(folder, {**config.to_dict(), "photographs": len(items), "data_sha256": _digest(config, items, targets)})
-    training = _Training(config, items, targets, folder)
+    training = _Training(config, items, taught, folder)
     if config.bfloat16 and not torch.cuda.is_available() and not computes_in_bfloat16():
         print(_SLOW_BFLOAT16, flush=True)
     with of_this_version(folder):
@@ -107,7 +108,7 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
 class _Training:
     """Weights on their way: what one update does, and what must be kept to go on after a kill."""
 
-    def __init__(self, config: Config, items: Sequence[ImageItem], targets: Path | None, folder: Path) -> None:
+    def __init__(self, config: Config, items: Sequence[ImageItem], targets: Targets | None, folder: Path) -> None:
         torch.manual_seed(config.seed)
         self._config = config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -115,7 +116,7 @@ class _Training:
         self.student = begin(config, items)
         self._goal: Tensor | None = None
         if targets is not None:
-            rows = read_targets(targets, items, config.dimension)
+            rows = targets.rows
             if config.start not in FRESH_STARTS:
                 rows = _turned_to(self.student, config, items, rows)
             self._goal = torch.from_numpy(rows).to(self._device)

@@ -17,7 +17,7 @@ from ectype_training.kinds import measure_kinds
 from ectype_training.photographs import readable
 from ectype_training.queries import make_queries
 from ectype_training.student import Student
-from ectype_training.targets import describe_with_teacher, read_targets, with_targets
+from ectype_training.targets import describe_with_teacher, read_targets
 from ectype_training.train import train
 from ectype_training.whitening import whiten
 
@@ -85,8 +85,9 @@ def test_a_teacher_describes_the_others_and_a_student_learns_from_them(
     capsys.readouterr()
     describe_with_teacher(teacher, 48, items, tmp_path / "targets.npz")
     assert capsys.readouterr().err.count("left out") == 2
-    assert with_targets(items, tmp_path / "targets.npz") == kept
-    assert read_targets(tmp_path / "targets.npz", kept, 16).shape == (6, 16)
+    taught = read_targets(tmp_path / "targets.npz", items, 16)
+    assert taught.items == kept
+    assert taught.rows.shape == (6, 16)
     trained = train(replace(short, objective="distillation"), items, tmp_path / "targets.npz", tmp_path / "run")
     assert trained.project.out_features == 16
 

@@ -18,7 +18,7 @@ Draw = Callable[..., list[ImageItem]]
 def test_targets_come_in_the_order_of_the_photographs(drawn: Draw, targets: Callable[..., Path]) -> None:
     items = drawn(6)
     path = targets(items, 6)
-    forward, backward = read_targets(path, items, 4), read_targets(path, items[::-1], 4)
+    forward, backward = read_targets(path, items, 4).rows, read_targets(path, items[::-1], 4).rows
     assert forward.shape == (6, 4)
     np.testing.assert_allclose(np.linalg.norm(forward, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(forward @ forward.T, (backward @ backward.T)[::-1, ::-1], atol=1e-4)

@@ -92,12 +92,12 @@ def test_anchored_photographs_are_held_to_their_targets(
     drawn: Draw, short: Config, targets: Callable[..., Path], tmp_path: Path
 ) -> None:
     items = drawn(8)
-    path = targets(items)
     config = replace(short, objective="distillation")
+    taught = read_targets(targets(items), items, config.dimension)
     free, held = (
-        training._Training(replace(config, anchor_weight=weight), items, path, tmp_path) for weight in (0.0, 5.0)
+        training._Training(replace(config, anchor_weight=weight), items, taught, tmp_path) for weight in (0.0, 5.0)
     )
-    goal = torch.from_numpy(read_targets(path, items, config.dimension))
+    goal = torch.from_numpy(taught.rows)
     numbers, nobody = torch.arange(8), torch.full((8, 1), -1)
     unedited = torch.ones(8, dtype=torch.bool)
     for said, which, expected in ((goal, unedited, 0.0), (-goal, unedited, 10.0), (-goal, ~unedited, 0.0)):
@@ -174,7 +174,7 @@ def test_targets_follow_what_is_said_of_their_photographs_after_the_last_look(
     items = drawn(30)
     path = targets(items)
     config = replace(short, objective="distillation", looks=2, follow=0.5)
-    begun = read_targets(path, items, config.dimension)
+    begun = read_targets(path, items, config.dimension).rows
     moved = []
     update = training._Training.update
 
