@@ -96,7 +96,13 @@ def test_the_bundled_model_keeps_to_the_limits() -> None:
 
 
 def test_the_fingerprint_covers_weights_and_preprocessing_only() -> None:
-    for change in ({"sha256": "1" * 64}, {"input_size": 64}, {"resize": "centre"}, {"mean": (1, 0, 0)}):
+    for change in (
+        {"sha256": "1" * 64},
+        {"input_size": 64},
+        {"resize": "centre"},
+        {"mean": (1, 0, 0)},
+        {"framed_share": 0.5},
+    ):
         assert replace(CARD, **change).fingerprint != CARD.fingerprint
     for change in ({"name": "other"}, {"description": "more"}, {"licence": "BSD"}, {"bfloat16": True}):
         assert replace(CARD, **change).fingerprint == CARD.fingerprint
@@ -117,6 +123,9 @@ def test_the_fingerprint_covers_weights_and_preprocessing_only() -> None:
         ({"sha256": "abc"}, "64 hexadecimal digits"),
         ({"bfloat16": 1}, "true or false"),
         ({"name": 7}, "name must be a text"),
+        ({"framed_share": "half"}, "framed_share must be a number"),
+        ({"framed_share": 1.5}, "framed_share must be 0 to 1"),
+        ({"framed_share": float("nan")}, "framed_share must be 0 to 1"),
     ],
 )
 def test_cards_that_can_not_be_are_refused(change: dict[str, object], message: str) -> None:

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ectype.descriptors.frames import FRAME_RULE
 from ectype.descriptors.preprocessing import RESIZE_RULES
 from ectype.errors import ModelError
 from ectype.types import MAX_DIMENSION
 
 CARD_SUFFIX = ".json"
 _DECIDING = ("sha256", "input_size", "input_type", "input_layout", "resize", "mean", "std", "dimension")
+_OPTIONAL = {"description", "framed_share"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class ModelCard:
     licence : str
     description : str
         Where weights and whitening come from, what was measured, known weaknesses.
+    framed_share : float
+        How much of a descriptor is that of the picture inside a plain frame, where there is one (see
+        `ectype.descriptors.frames`), 0 to 1; with 0 none is looked for.
     """
 
     name: str
@@ -58,6 +63,7 @@ class ModelCard:
     bfloat16: bool
     licence: str
     description: str = ""
+    framed_share: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -69,6 +75,10 @@ class ModelCard:
         _check(_is_whole(self.input_size) and 16 <= self.input_size <= 2048, "input_size must be 16 to 2048 pixels")
         _check(_is_whole(self.dimension) and 1 <= self.dimension <= MAX_DIMENSION, f"dimension: 1 to {MAX_DIMENSION}")
         _check(isinstance(self.bfloat16, bool), "bfloat16 must be true or false")
+        share = self.framed_share
+        _check(isinstance(share, int | float) and not isinstance(share, bool), "framed_share must be a number")
+        _check(0 <= share <= 1, "framed_share must be 0 to 1")
+        object.__setattr__(self, "framed_share", float(share))
         for name in ("mean", "std"):
             values = getattr(self, name)
             right = isinstance(values, list | tuple) and len(values) == 3
@@ -81,6 +91,8 @@ class ModelCard:
     def fingerprint(self) -> str:
         """Digest of everything that decides a descriptor: the weights and the preprocessing."""
         deciding = {name: getattr(self, name) for name in _DECIDING}
+        if self.framed_share:  # so that cards from before it was known keep their fingerprints
+            deciding |= {"framed_share": self.framed_share, "frame_rule": FRAME_RULE}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> str:
@@ -113,7 +125,7 @@ def read_card(path: Path) -> ModelCard:
     if not isinstance(content, dict):
         raise ModelError(f"{path}: the card must be a JSON object")
     known = {field.name for field in fields(ModelCard)}
-    missing, unknown = known - set(content) - {"description"}, set(content) - known
+    missing, unknown = known - set(content) - _OPTIONAL, set(content) - known
     if missing or unknown:
         problems = [f"lacks {', '.join(sorted(missing))}"] if missing else []
         problems += [f"has unknown fields {', '.join(sorted(unknown))}"] if unknown else []

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ectype.descriptors.card import CARD_SUFFIX, ModelCard
+from ectype.descriptors.frames import framed_picture
 from ectype.descriptors.preprocessing import RESIZE_RULES
 from ectype.descriptors.runtimes import RuntimeName, open_runtime
 from ectype.errors import ModelError
@@ -89,18 +90,28 @@ class OnnxModel:
     def describe(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Describe RGB images (h, w, 3), each on its own: (n, dimension) float32 unit rows.
 
+        Where the card wants it, what is said of a picture in a plain frame is mixed with what is said of the picture.
+
         Raises
         ------
         ModelError
             The model gave a vector that is not finite or has no length.
         """
+        share = self.card.framed_share
+        framed = [framed_picture(image) for image in images] if share else []
+        within = {row: picture for row, picture in enumerate(framed) if picture is not None}
+        vectors = self._unit_rows([*images, *within.values()])
+        wholes, pictures = vectors[: len(images)], vectors[len(images) :]
+        if within:
+            rows = list(within)
+            wholes[rows] = _unit((1 - share) * wholes[rows] + share * pictures, self.name)
+        return wholes
+
+    def _unit_rows(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         groups = (images[first : first + _IMAGES_A_CALL] for first in range(0, len(images), _IMAGES_A_CALL))
         rows = [self._runtime.run(np.concatenate([self.input_of(image) for image in group])) for group in groups]
         vectors = np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not np.isfinite(lengths).all() or (lengths == 0).any():
-            raise ModelError(f"{self.name}: gave a descriptor that is not finite or has no length")
-        return np.asarray(vectors / lengths, np.float32)
+        return _unit(vectors, self.name)
 
     def input_of(self, image: NDArray[np.uint8]) -> NDArray[np.number]:
         """What the graph is given for an RGB image (h, w, 3): scaled, normalised and laid out, in a batch of one."""
@@ -115,3 +126,10 @@ class OnnxModel:
         """Copy the model and its card into a folder as ``model.onnx`` and ``model.json``."""
         shutil.copyfile(self._file, folder / MODEL_FILE)
         (folder / MODEL_FILE).with_suffix(CARD_SUFFIX).write_text(self.card.to_json(), "utf-8")
+
+
+def _unit(vectors: NDArray[np.float32], model: str) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all() or (lengths == 0).any():
+        raise ModelError(f"{model}: gave a descriptor that is not finite or has no length")
+    return np.asarray(vectors / lengths, np.float32)
