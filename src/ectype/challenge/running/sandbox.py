@@ -37,6 +37,7 @@ STANDARD_OUTPUT, STANDARD_ERROR = "stdout.txt", "stderr.txt"
 
 _MIB = 2**20
 _SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_BETWEEN_FIRST_LOOKS = 0.01  # in the first second, so that what a short run needs is seen, too
 _SECONDS_TO_END = 10
 _TAIL_BYTES = 2_000
 _LAUNCHER = "ectype.challenge.running.launcher"
@@ -141,8 +142,9 @@ def _watch(process: subprocess.Popen[bytes], limits: Limits) -> tuple[str | None
     """Wait for the end, or for what goes over a limit; says what that was, and the most memory that was seen."""
     start, peak = time.monotonic(), 0
     while True:
+        young = time.monotonic() - start < 1
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_SECONDS_BETWEEN_LOOKS)
+            process.wait(_SECONDS_BETWEEN_FIRST_LOOKS if young else _SECONDS_BETWEEN_LOOKS)
             return None, peak
         of_the_entry = descendants(process.pid)[1:]  # the first is the guardian
         memory = memory_of(of_the_entry)
