@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from ectype.types import MAX_DIMENSION
 
 CARD_SUFFIX = ".json"
 _DECIDING = ("sha256", "input_size", "input_type", "input_layout", "resize", "mean", "std", "dimension")
-_OPTIONAL = {"description", "framed_share"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,8 @@ def read_card(path: Path) -> ModelCard:
     if not isinstance(content, dict):
         raise ModelError(f"{path}: the card must be a JSON object")
     known = {field.name for field in fields(ModelCard)}
-    missing, unknown = known - set(content) - _OPTIONAL, set(content) - known
+    required = {field.name for field in fields(ModelCard) if field.default is MISSING}
+    missing, unknown = required - set(content), set(content) - known
     if missing or unknown:
         problems = [f"lacks {', '.join(sorted(missing))}"] if missing else []
         problems += [f"has unknown fields {', '.join(sorted(unknown))}"] if unknown else []

@@ -34,32 +34,28 @@ def framed_picture(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     ndarray of uint8, shape (h', w', 3), or None
         A view into `pixels`; None where no frame is seen, or nothing rectangular in it.
     """
+    import cv2
+
     height, width = pixels.shape[:2]
     scale = _SIDE / max(height, width)
     columns, rows = (max(8, round(side * scale)) for side in (width, height))
-    every = -(max(height, width) // -_SIDE)
+    every = -(-max(height, width) // _SIDE)
     edges = (pixels[0, ::every], pixels[-1, ::every], pixels[::every, 0], pixels[::every, -1])
     outline = np.concatenate(edges).astype(np.int16)  # first, as most pictures have no frame
     colour = np.sort(outline, axis=0)[len(outline) // 2]  # the median of each channel
     if (np.abs(outline - colour) <= _LEVELS).all(axis=1).mean() < _OUTLINE:
         return None
-    small = _thumbnail(pixels, columns, rows)
+    small = np.asarray(cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.int16)
     showing = (np.abs(small - colour).max(axis=2) > _LEVELS).astype(np.uint8)
     left, top, across, down, area = _largest_part(showing, max(2, round(_THIN * min(columns, rows))))
     if area < max(_FILLED * across * down, _LEAST_AREA * columns * rows):
         return None
     if across >= _MOST_SIDE * columns and down >= _MOST_SIDE * rows:
         return None
-    x = slice(left * width // columns, -((left + across) * -width // columns))
-    y = slice(top * height // rows, -((top + down) * -height // rows))
+    x = slice(left * width // columns, -(-(left + across) * width // columns))
+    y = slice(top * height // rows, -(-(top + down) * height // rows))
     found = pixels[y, x]
     return found if min(found.shape[:2]) >= _LEAST_PIXELS else None
-
-
-def _thumbnail(pixels: NDArray[np.uint8], columns: int, rows: int) -> NDArray[np.int16]:
-    import cv2
-
-    return np.asarray(cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.int16)
 
 
 def _largest_part(showing: NDArray[np.uint8], thin: int) -> tuple[int, int, int, int, int]:
