@@ -39,7 +39,7 @@ def main() -> None:
 
     items = list_images([options.folder])[: options.images]
     model = load_model(options.model, runtime=options.runtime)
-    print(f"{model.name} at {model.input_size} px, {len(items)} images, {available_cores()} cores")
+    print(f"{model.name} at {model.card.input_size} px, {len(items)} images, {available_cores()} cores")
     prepared = [prepare(item, model) for item in items[:64]]
     ready = [prepared[i % len(prepared)] for i in range(len(items))]
 
@@ -60,7 +60,7 @@ def main() -> None:
 def prepare(item: ImageItem, model: OnnxModel) -> np.ndarray:
     """The square a model looks at, from the file."""
     pixels = decode_image(item.read(), at_least=model.input_size)
-    return RESIZE_RULES[model.card.resize](pixels, model.input_size)
+    return RESIZE_RULES[model.card.resize](pixels, model.card.input_size)
 
 
 def rate(inputs: Sequence[T], work: Callable[[Sequence[T]], object]) -> float:

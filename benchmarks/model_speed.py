@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def images_a_second(model: OnnxModel, seconds: float) -> float:
-    side = model.input_size
+    side = model.card.input_size
     pictures = [drawn_picture(number, (side, side)) for number in range(8)]
 
     def work(_: int) -> int:

@@ -102,6 +102,7 @@ def test_the_fingerprint_covers_weights_and_preprocessing_only() -> None:
         {"resize": "centre"},
         {"mean": (1, 0, 0)},
         {"framed_share": 0.5},
+        {"insets": True},
     ):
         assert replace(CARD, **change).fingerprint != CARD.fingerprint
     for change in ({"name": "other"}, {"description": "more"}, {"licence": "BSD"}, {"bfloat16": True}):
@@ -123,6 +124,7 @@ def test_the_fingerprint_covers_weights_and_preprocessing_only() -> None:
         ({"sha256": "abc"}, "64 hexadecimal digits"),
         ({"bfloat16": 1}, "true or false"),
         ({"name": 7}, "name must be a text"),
+        ({"insets": 1}, "insets must be true or false"),
         ({"framed_share": "half"}, "framed_share must be a number"),
         ({"framed_share": 1.5}, "framed_share must be 0 to 1"),
         ({"framed_share": float("nan")}, "framed_share must be 0 to 1"),

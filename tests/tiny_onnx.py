@@ -12,15 +12,22 @@ _FLOAT, _INT64 = 1, 7
 
 
 def write_tiny_model(
-    folder: Path, name: str = "tiny", *, dimension: int = 512, seed: int = 0, of_one: bool = False
+    folder: Path,
+    name: str = "tiny",
+    *,
+    dimension: int = 512,
+    seed: int = 0,
+    of_one: bool = False,
+    insets: bool = False,
 ) -> Path:
     """Write ``<name>.onnx`` and ``<name>.json``: the descriptor is the first numbers of the picture, 16 pixels square.
 
-    Models with different seeds have different fingerprints. One that is `of_one` takes batches of one only.
+    Models with different seeds have different fingerprints. One that is `of_one` takes batches of one only. One that
+    finds `insets` says that they are where red is 192, and not where it is 128.
     """
     folder.mkdir(exist_ok=True)
     file = folder / f"{name}.onnx"
-    file.write_bytes(_model(dimension, f"seed {seed}", of_one))
+    file.write_bytes(_model(dimension, f"seed {seed}", of_one, insets))
     card = ModelCard(
         name=name,
         version="1",
@@ -34,12 +41,13 @@ def write_tiny_model(
         dimension=dimension,
         bfloat16=False,
         licence="CC0-1.0",
+        insets=insets,
     )
     file.with_suffix(".json").write_text(card.to_json())
     return file
 
 
-def _model(dimension: int, producer: str, of_one: bool) -> bytes:
+def _model(dimension: int, producer: str, of_one: bool, insets: bool) -> bytes:
     shape = _text(1, "shape") if of_one else b""
     flatten = _text(1, "images") + shape + _text(2, "flat") + _text(4, "Reshape" if of_one else "Flatten")
     slice_ = b"".join(_text(1, name) for name in ("flat", "start", "end", "axis"))
@@ -51,6 +59,11 @@ def _model(dimension: int, producer: str, of_one: bool) -> bytes:
         sizes = _varint(1) + _varint(3 * SIDE * SIDE)
         graph += _bytes(5, _number(1, 2) + _number(2, _INT64) + _bytes(7, sizes) + _text(8, "shape"))
     graph += _bytes(11, _value("images", (3, SIDE, SIDE))) + _bytes(12, _value("descriptors", (dimension,)))
+    if insets:
+        axis = _bytes(5, _text(1, "axis") + _number(3, 1) + _number(20, 2))
+        graph += _bytes(5, _number(2, _INT64) + _bytes(7, _varint(0)) + _text(8, "red"))
+        red = _text(1, "images") + _text(1, "red") + _text(2, "likelihoods") + _text(4, "Gather") + axis
+        graph += _bytes(1, red) + _bytes(12, _value("likelihoods", (SIDE, SIDE)))
     return _number(1, 8) + _text(2, producer) + _bytes(7, graph) + _bytes(8, _text(1, "") + _number(2, 17))
 
 

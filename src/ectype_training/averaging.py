@@ -34,7 +34,8 @@ def average(first: Path, second: Path, share: float = 0.5) -> Student:
     if not 0 <= share <= 1:
         raise InvalidDataError(f"the share of the second model is from 0 to 1, not {share}")
     student, other = Student.from_onnx(first), Student.from_onnx(second)
-    if student.project.weight.shape != other.project.weight.shape:
+    shapes = [(model.project.weight.shape, model.backbone.widths) for model in (student, other)]
+    if shapes[0] != shapes[1]:
         raise ModelError(f"{second}: is not of the architecture of {first}; only such models have a middle")
     if not _same(student.background, other.background):
         raise ModelError(f"{second}: has not the background of {first}; give models from before it, or with the same")

@@ -96,6 +96,23 @@ def _parser() -> argparse.ArgumentParser:
     average.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     average.set_defaults(command=_average)
 
+    narrow = commands.add_parser(
+        "narrow", help="leave out channels that say next to nothing, which makes a model faster"
+    )
+    narrow.add_argument("--model", type=Path, required=True, metavar="FILE.onnx")
+    narrow.add_argument("--images", nargs="+", required=True, metavar="DIR", help="the photographs of its training")
+    narrow.add_argument(
+        "--error",
+        nargs="+",
+        type=float,
+        default=[0.01],
+        help="of what a block gives, that may be lost: one for all blocks, or one for each (default: 0.01)",
+    )
+    narrow.add_argument("--version", required=True)
+    narrow.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
+    narrow.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    narrow.set_defaults(command=_narrow)
+
     background = commands.add_parser("background", help="have a model subtract what pictures share with many others")
     background.add_argument("--model", type=Path, required=True, metavar="FILE.onnx")
     background.add_argument("--images", nargs="+", required=True, metavar="DIR", help="the photographs of its training")
@@ -110,6 +127,15 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--images", nargs="+", required=True, metavar="DIR", help="to compare both kinds of computing on")
     fit.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     fit.set_defaults(command=_bfloat16)
+
+    insets = commands.add_parser("insets", help="have a model find the picture inside another")
+    insets.add_argument("--model", type=Path, required=True, metavar="FILE.onnx")
+    insets.add_argument("--images", nargs="+", required=True, metavar="DIR", help="the photographs of its training")
+    insets.add_argument("--samples", type=int, default=40000, help="pictures made of them (default: 40000)")
+    insets.add_argument("--epochs", type=int, default=8, help="how often each is learnt from (default: 8)")
+    insets.add_argument("--version", required=True)
+    insets.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    insets.set_defaults(command=_insets)
 
     queries = commands.add_parser("queries", help="make queries of photographs, to fit a calibration on")
     queries.add_argument("--images", nargs="+", required=True, metavar="DIR", help="photographs not trained on")
@@ -189,6 +215,25 @@ def _average(options: argparse.Namespace) -> None:
     _write(student, identity, items, options.size or card.input_size, options.out)
 
 
+def _narrow(options: argparse.Namespace) -> None:
+    import torch
+
+    from ectype_training.narrowing import narrow
+    from ectype_training.onnx_export import Identity
+    from ectype_training.student import Student
+
+    items = list_images(options.images, ids="path")
+    description = _read_description(options.description)
+    student = Student.from_onnx(options.model).eval()
+    card = read_card(options.model.with_suffix(CARD_SUFFIX))
+    pictures = torch.from_numpy(np.stack([square(picture, card.input_size) for picture in _some(items)]))
+    errors = options.error * len(student.backbone.widths) if len(options.error) == 1 else options.error
+    print(f"hidden channels: {narrow(student, pictures, errors)}")
+    _write(
+        student, Identity(card.name, options.version, card.licence, description), items, card.input_size, options.out
+    )
+
+
 def _rebalance(layer: BackgroundLayer | None, strength: float | None, same: float | None) -> None:
     if layer is None:
         raise UsageError("--strength and --same are of the models' background, and these have none")
@@ -221,6 +266,19 @@ def _bfloat16(options: argparse.Namespace) -> None:
     items = list_images(options.images, ids="path")
     card = fit(options.model, _some(items), options.out)
     print(f"{options.out}: {card.name} {card.version}, bfloat16 is {'on' if card.bfloat16 else 'off'}")
+
+
+def _insets(options: argparse.Namespace) -> None:
+    from ectype_training.inset_head import add_head, train_head
+    from ectype_training.photographs import readable
+    from ectype_training.student import Student
+
+    items = readable(list_images(options.images, ids="path"))
+    size = read_card(options.model.with_suffix(CARD_SUFFIX)).input_size
+    head = train_head(Student.from_onnx(options.model).eval(), items, size, options.samples, options.epochs)
+    pictures = np.stack([square(picture, size) for picture in _some(items)[:16]])
+    card = add_head(options.model, head, pictures, options.version, options.out)
+    print(f"{options.out}: {card.name} {card.version}, finds insets")
 
 
 def _some(items: Sequence[ImageItem]) -> list[NDArray[np.uint8]]:

@@ -26,9 +26,12 @@ class Config:
     minutes : float or None
         The run ends after this time if that is sooner; its rate then falls with the clock, so that it ends well, and
         two machines don't give the same weights.
-    objective : {"distillation", "contrast"}
-        Say of the edited photograph what a teacher says of the unedited one, or tell two edits of one photograph from
-        those of others without any teacher.
+    objective : {"distillation", "contrast", "imitation"}
+        Say of the edited photograph what a teacher says of the unedited one; tell two edits of one photograph from
+        those of others without any teacher; or say of each picture what `model` says of the same, which a narrowed
+        network learns soonest.
+    model : str
+        The ONNX file of an earlier model of the same architecture (imitation).
     start : str
         ``imagenet``, ``random``, or the ONNX file of an earlier model of the same architecture.
     size : int
@@ -85,7 +88,8 @@ class Config:
 
     steps: int
     minutes: float | None = None
-    objective: Literal["distillation", "contrast"] = "distillation"
+    objective: Literal["distillation", "contrast", "imitation"] = "distillation"
+    model: str = ""
     start: str = "imagenet"
     size: int = 160
     scales: int = 1
@@ -137,8 +141,12 @@ class Config:
             raise InvalidDataError("places are told from what the start says of them: for the objective 'distillation'")
         if not 0 <= self.unedited <= 1:
             raise InvalidDataError(f"unedited is a share from 0 to 1, not {self.unedited}")
-        if self.objective not in ("distillation", "contrast"):
-            raise InvalidDataError(f"objective must be 'distillation' or 'contrast', not {self.objective!r}")
+        if self.objective not in ("distillation", "contrast", "imitation"):
+            raise InvalidDataError(
+                f"objective must be 'distillation', 'contrast' or 'imitation', not {self.objective!r}"
+            )
+        if bool(self.model) != (self.objective == "imitation"):
+            raise InvalidDataError("a model to imitate belongs to the objective 'imitation', and to it alone")
         for name in (*self.often, *self.leave_out):
             if name not in KINDS:
                 raise InvalidDataError(f"there is no kind of edit named {name!r}; there are {', '.join(KINDS)}")

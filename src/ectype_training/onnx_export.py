@@ -31,6 +31,9 @@ LOWEST_COSINE = 0.999
 HALVING = "halving.weight"
 """Of the convolutions that halve pictures."""
 
+INSETS = "insets."
+"""What the names in a graph begin with that belong to the head that finds insets."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -110,22 +113,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
 def _write_onnx(model: nn.Module, size: int, path: Path) -> str:
     """Write the graph, with weights of half the size, and return the file's sha256; computing stays float32."""
-    with warnings.catch_warnings():
-        # The newer exporter needs one more package, and gains nothing for a plain graph of convolutions.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        # Paddings that follow from the input's size become constants, and so they should: the size is the card's.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # the runtimes fold what is left
-        torch.onnx.export(
-            model,
-            (torch.zeros(1, size, size, 3, dtype=torch.uint8),),
-            str(path),
-            dynamo=False,
-            input_names=["images"],
-            output_names=["descriptors"],
-            dynamic_axes={"images": {0: "n"}, "descriptors": {0: "n"}},
-            opset_version=17,
-        )
+    trace(model, (torch.zeros(1, size, size, 3, dtype=torch.uint8),), path, ["images"], ["descriptors"])
     graph = onnx.load(path)
     share_weights(graph)
     halve_by_convolutions(graph)
@@ -133,6 +121,28 @@ def _write_onnx(model: nn.Module, size: int, path: Path) -> str:
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def trace(
+    model: nn.Module, examples: tuple[torch.Tensor, ...], path: Path, inputs: list[str], outputs: list[str]
+) -> None:
+    """Write what a model computes of examples as an ONNX file, for any number of them at once."""
+    with warnings.catch_warnings():
+        # The newer exporter needs one more package, and gains nothing for a plain graph of convolutions.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Paddings that follow from the input's size become constants, and so they should: the size is the card's.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # the runtimes fold what is left
+        torch.onnx.export(
+            model.eval(),
+            examples,
+            str(path),
+            dynamo=False,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes={name: {0: "n"} for name in (*inputs, *outputs)},
+            opset_version=17,
+        )
 
 
 def write_model(model: onnx.ModelProto, card: ModelCard, folder: Path) -> ModelCard:

@@ -20,8 +20,16 @@ from ectype.descriptors.preprocessing import square
 from ectype.errors import ModelError
 from ectype_training.background import BACKGROUND, Background, BackgroundLayer, add_background, background_of
 from ectype_training.config import Config
-from ectype_training.efficientnet_lite import FEATURES, EfficientNetLite0, SameConv, convolutions
-from ectype_training.onnx_export import HALVING, MEAN, STD, Identity, export, read_onnx
+from ectype_training.efficientnet_lite import (
+    FEATURES,
+    LAYERS,
+    WIDTHS,
+    EfficientNetLite0,
+    SameConv,
+    convolutions,
+    widths_of,
+)
+from ectype_training.onnx_export import HALVING, INSETS, MEAN, STD, Identity, export, read_onnx
 from ectype_training.pooling import GeM
 from ectype_training.run import load_checkpoint, of_this_version, read_identity
 
@@ -35,6 +43,8 @@ class Student(nn.Module):
     scales : int
         At how many sizes pictures are looked at: as they are, then with sides halved each time. One linear layer weighs
         what all of them say.
+    widths : sequence of int
+        Hidden channels of the backbone's blocks.
 
     Attributes
     ----------
@@ -43,10 +53,10 @@ class Student(nn.Module):
         learns to be good with it.
     """
 
-    def __init__(self, dimension: int = 256, scales: int = 1) -> None:
+    def __init__(self, dimension: int = 256, scales: int = 1, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         self.scales = scales
-        self.backbone = EfficientNetLite0()
+        self.backbone = EfficientNetLite0(widths)
         self.pooling = GeM(3.0)
         self.project = nn.Linear(scales * FEATURES, dimension)
         self.background: BackgroundLayer | None = None
@@ -57,11 +67,15 @@ class Student(nn.Module):
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """Feature maps (n, features, side, side), one for each scale."""
+        return [self.backbone(x) for x in self.looked_at(images)]
+
+    def looked_at(self, images: Tensor) -> list[Tensor]:
+        """What the backbone is given of pictures: normalised (n, 3, s, s), one for each scale."""
         x = (images.permute(0, 3, 1, 2).float() - MEAN) / STD
         sizes = [x.contiguous(memory_format=torch.channels_last)]
         while len(sizes) < self.scales:
             sizes.append(functional.avg_pool2d(sizes[-1], 2))
-        return [self.backbone(x) for x in sizes]
+        return sizes
 
     def describe(self, maps: list[Tensor], shown: Tensor | None = None) -> Tensor:
         """Unit descriptors of feature maps."""
@@ -85,12 +99,13 @@ class Student(nn.Module):
         layers, arrays = _layers(model.graph)
         last = arrays.get(layers[-1].input[1]) if layers else None
         dimension, features = (1, FEATURES) if last is None or last.ndim != 2 else last.shape
-        student = cls(dimension, max(1, features // FEATURES))
-        pairs = list(convolutions(student.backbone))
-        if len(layers) != len(pairs) + 1:
+        if len(layers) != LAYERS + 1:
             raise ModelError(
-                f"{path}: {len(layers)} layers, where EfficientNet-Lite0 and a linear one have {len(pairs) + 1}"
+                f"{path}: {len(layers)} layers, where EfficientNet-Lite0 and a linear one have {LAYERS + 1}"
             )
+        filters = [arrays.get(layer.input[1]) for layer in layers[1:-2:3]]  # a block's before its last one
+        student = cls(dimension, max(1, features // FEATURES), [0 if rows is None else len(rows) for rows in filters])
+        pairs = list(convolutions(student.backbone))
         for node, (convolution, norm) in zip(layers, pairs, strict=False):
             weight, bias = _weights(path, node, arrays, tuple(convolution.weight.shape))
             with torch.no_grad():
@@ -170,9 +185,26 @@ def _layers(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], dict[str, NDA
     }
     layers: dict[str, onnx.NodeProto] = {}
     for node in graph.node:
-        if node.op_type in ("Conv", "Gemm") and node.input[1] != HALVING:
+        if node.op_type in ("Conv", "Gemm") and not node.input[1].startswith((HALVING, INSETS)):
             layers.setdefault(node.input[1], node)
     return list(layers.values()), arrays
+
+
+def output_of_block(model: onnx.ModelProto, block: int) -> str:
+    """What a student's file calls the map that a residual block gives of the largest scale.
+
+    Raises
+    ------
+    ModelError
+        The file is of another architecture.
+    """
+    layers, _ = _layers(model.graph)
+    if len(layers) == LAYERS + 1:
+        projected = layers[3 * block + 2].output[0]
+        for node in model.graph.node:
+            if node.op_type == "Add" and projected in node.input:
+                return str(node.output[0])
+    raise ModelError(f"not an EfficientNet-Lite0 with a residual block {block}")
 
 
 def _weights(
@@ -216,9 +248,10 @@ def load_student(folder: Path) -> tuple[Student, Config]:
     identity = read_identity(folder)
     names = set(Config(steps=1).to_dict())
     config = Config.from_dict({name: value for name, value in identity.items() if name in names}, str(folder))
-    student = Student(config.dimension, config.scales)
-    freeze(student.backbone, config.frozen_blocks)
     weights = load_checkpoint(folder)["student"]
+    with of_this_version(folder):
+        student = Student(config.dimension, config.scales, widths_of(weights))
+    freeze(student.backbone, config.frozen_blocks)
     if BACKGROUND in weights:
         student.background = BackgroundLayer(Background(weights[BACKGROUND].numpy()))
     with of_this_version(folder):

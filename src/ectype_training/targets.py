@@ -43,7 +43,7 @@ def describe_with_teacher(teacher: Path, size: int, items: Sequence[ImageItem], 
 
     def describe(item: ImageItem) -> NDArray[np.float32] | UnreadableImageError:
         try:
-            return runtime.run(square(decode_image(item.read()), size)[None])[0]
+            return runtime.run(square(decode_image(item.read()), size)[None])[0][0]
         except UnreadableImageError as error:
             return error
 

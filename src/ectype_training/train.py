@@ -3,7 +3,8 @@
 With a teacher, the student looks at an edited photograph and must say what the teacher says of the unedited one: it is
 pulled to that target, and must tell it from the targets of all other photographs. Targets may follow what the student
 says of their photographs, and are then a memory of it (Wu et al., CVPR 2018) that the teacher began. Without a teacher,
-two edits of a photograph must be alike and unlike those of others.
+two edits of a photograph must be alike and unlike those of others. A student that imitates an earlier model must say of
+each picture, edited or not, what that says of it.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def train(config: Config, items: Sequence[ImageItem], targets: Path | None, fold
     StorageError
         The disk refused; the last checkpoint is as it was.
     """
-    if (targets is None) != (config.objective == "contrast"):
+    if (targets is None) == (config.objective == "distillation"):
         raise UsageError("targets belong to the objective 'distillation', and to it alone")
     taught = None if targets is None else read_targets(targets, items, config.dimension)
     if taught is not None:
@@ -114,6 +115,9 @@ class _Training:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.step = 0
         self.student = begin(config, items)
+        self._imitated = _imitated(config)
+        if self._imitated is not None:
+            self._imitated.to(self._device, memory_format=torch.channels_last)
         self._goal: Tensor | None = None
         if targets is not None:
             rows = targets.rows
@@ -186,8 +190,13 @@ class _Training:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16):
             maps = self.student.maps(views.flatten(0, 1))
             descriptors = self.student.describe(maps, self._shown(numbers, present))
+            imitated = None if self._imitated is None else self._imitated(views.flatten(0, 1)).float()
         descriptors = descriptors.float()
-        main, second, whole = self._losses(descriptors, numbers, present, unedited)
+        if imitated is not None:
+            main, second = descriptors.new_zeros(()), (1 - (descriptors * imitated).sum(1)).mean()
+            whole = second
+        else:
+            main, second, whole = self._losses(descriptors, numbers, present, unedited)
         places = main.new_zeros(())
         if self._places is not None:
             places = self._places(maps[0], numbers, sources.flatten(0, 1))
@@ -228,10 +237,11 @@ class _Training:
 
 
 def _digest(config: Config, items: Sequence[ImageItem], targets: Path | None) -> str:
-    """Of what a run is made from beside its configuration: names of photographs, targets, the model it starts from."""
+    """Of what a run is made from beside its configuration: photographs' names, targets, the models that it names."""
     digest = hashlib.sha256("\n".join(item.id for item in items).encode())
     start = Path(config.start) if config.start not in FRESH_STARTS else None
-    for path in (targets, start):
+    model = Path(config.model) if config.model else None
+    for path in (targets, start, model):
         if path is not None:
             try:
                 digest.update(path.read_bytes())
@@ -264,6 +274,18 @@ def _of_earlier(config: Config) -> Student:
     if config.scales > student.scales:
         student.look_at_more(config.scales)
     return student
+
+
+def _imitated(config: Config) -> Student | None:
+    """What a run imitates, if it does; it learns nothing."""
+    if not config.model:
+        return None
+    model = Student.from_onnx(Path(config.model)).eval().requires_grad_(False)
+    if model.project.out_features != config.dimension:
+        raise ModelError(
+            f"{config.model}: has {model.project.out_features} dimensions, where the run has {config.dimension}"
+        )
+    return model
 
 
 def _turned_to(

@@ -76,6 +76,23 @@ def test_the_middle_of_two_models_is_a_model(begun: Path, capsys: pytest.Capture
     assert "not a readable ONNX file" in capsys.readouterr().err
 
 
+def test_a_model_is_narrowed_and_finds_insets(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (begun / "card.txt").write_text("a test")
+    images = ["--images", begun / "drawn"]
+    words = ["export", "--run", begun / "run", *images, "--name", "tried", "--version", "1"]
+    assert run(list(map(str, [*words, "--description", begun / "card.txt", "--out", begun / "1"]))) == 0
+    words = ["narrow", "--model", begun / "1" / "model.onnx", *images, "--error", "0.1", "--version", "2"]
+    assert run(list(map(str, [*words, "--description", begun / "card.txt", "--out", begun / "2"]))) == 0
+    assert (begun / "2" / "model.onnx").stat().st_size < (begun / "1" / "model.onnx").stat().st_size
+    words = ["insets", "--model", begun / "2" / "model.onnx", *images, "--samples", "40", "--epochs", "1"]
+    assert run(list(map(str, [*words, "--version", "3", "--out", begun / "3"]))) == 0
+    card = load_model(begun / "3").card
+    assert (card.version, card.insets, card.description) == ("3", True, "a test")
+    out = capsys.readouterr().out
+    assert "hidden channels: [32, " in out
+    assert "epoch 1 of 1: InsetScores(overlap=" in out
+
+
 def test_kinds_are_left_out_in_turn(drawn: Draw, tmp_path: Path) -> None:
     drawn(12)
     drawn(24, first=100, name="held out")

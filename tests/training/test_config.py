@@ -45,6 +45,8 @@ def test_plain_values_give_the_same_configuration_again() -> None:
         ("steps = 1\nunedited = 2", "share from 0 to 1"),
         ("steps = 1\ndimension = 512", "from 1 to 256"),
         ('steps = 1\nobjective = "both"', "objective must be"),
+        ('steps = 1\nobjective = "imitation"', "a model to imitate belongs to the objective 'imitation'"),
+        ('steps = 1\nmodel = "earlier.onnx"', "a model to imitate belongs to the objective 'imitation'"),
         ('steps = 1\nleave_out = ["teleport"]', "no kind of edit named 'teleport'"),
         ("steps = 1\nleave_out = [3]", "list of texts"),
         ("steps = ", "not a readable TOML file"),

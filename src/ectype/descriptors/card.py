@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ectype.descriptors.frames import FRAME_RULE
+from ectype.descriptors.insets import INSET_RULE
 from ectype.descriptors.preprocessing import RESIZE_RULES
 from ectype.errors import ModelError
 from ectype.types import MAX_DIMENSION
@@ -47,6 +48,9 @@ class ModelCard:
     framed_share : float
         How much of a descriptor is that of the picture inside a plain frame, where there is one (see
         `ectype.descriptors.frames`), 0 to 1; with 0 none is looked for.
+    insets : bool
+        Whether the graph has a second output, of likelihoods (n, k, k) that places belong to a picture inside the
+        picture (see `ectype.descriptors.insets`), which is then described, too.
     """
 
     name: str
@@ -63,6 +67,7 @@ class ModelCard:
     licence: str
     description: str = ""
     framed_share: float = 0.0
+    insets: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -74,6 +79,7 @@ class ModelCard:
         _check(_is_whole(self.input_size) and 16 <= self.input_size <= 2048, "input_size must be 16 to 2048 pixels")
         _check(_is_whole(self.dimension) and 1 <= self.dimension <= MAX_DIMENSION, f"dimension: 1 to {MAX_DIMENSION}")
         _check(isinstance(self.bfloat16, bool), "bfloat16 must be true or false")
+        _check(isinstance(self.insets, bool), "insets must be true or false")
         share = self.framed_share
         _check(isinstance(share, int | float) and not isinstance(share, bool), "framed_share must be a number")
         _check(0 <= share <= 1, "framed_share must be 0 to 1")
@@ -90,8 +96,11 @@ class ModelCard:
     def fingerprint(self) -> str:
         """Digest of everything that decides a descriptor: the weights and the preprocessing."""
         deciding = {name: getattr(self, name) for name in _DECIDING}
-        if self.framed_share:  # so that cards from before it was known keep their fingerprints
+        # each where it is used alone, so that cards from before it was known keep their fingerprints
+        if self.framed_share:
             deciding |= {"framed_share": self.framed_share, "frame_rule": FRAME_RULE}
+        if self.insets:
+            deciding |= {"insets": True, "inset_rule": INSET_RULE}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> str:

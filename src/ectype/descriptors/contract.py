@@ -23,7 +23,7 @@ class DescriptorModel(Protocol):
     dimension : int
         Of a vector; at most `ectype.types.MAX_DIMENSION`.
     input_size : int
-        Pixels a side that the model looks at: larger pictures may be scaled down to it while they are decoded.
+        Pixels a side that the model can use: larger pictures may be scaled down to it while they are decoded.
     """
 
     @property

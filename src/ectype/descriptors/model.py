@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from ectype.descriptors.card import CARD_SUFFIX, ModelCard
 from ectype.descriptors.frames import framed_picture
+from ectype.descriptors.insets import Inset, inset_of
 from ectype.descriptors.preprocessing import RESIZE_RULES
-from ectype.descriptors.runtimes import RuntimeName, open_runtime
+from ectype.descriptors.runtimes import Outputs, RuntimeName, joined, open_runtime
 from ectype.errors import ModelError
 
 MODEL_FILE = "model.onnx"
 
+_OF_AN_INSET = 2  # sides of the input that a whole must have, for what is cut out of it to have one
 _IMAGES_A_CALL = 8  # of the runtime: bounds the memory that prepared inputs take
 
 
@@ -65,11 +67,14 @@ class OnnxModel:
 
     def _try_out(self, example: NDArray[np.number]) -> None:
         try:
-            vector = self._runtime.run(example)
+            shapes = [output.shape for output in self._runtime.run(example)]
         except Exception as error:  # each engine has its own errors for an input it does not take
             raise ModelError(f"{self._file}: it does not take the input its card states: {error}") from error
-        if vector.shape != (1, self.dimension):
-            raise ModelError(f"{self._file}: gives {vector.shape} where its card promises (1, {self.dimension})")
+        if shapes[0] != (1, self.dimension):
+            raise ModelError(f"{self._file}: gives {shapes[0]} where its card promises (1, {self.dimension})")
+        places = shapes[1] if len(shapes) > 1 else ()
+        if self.card.insets and (len(places) != 3 or places[1] != places[2]):
+            raise ModelError(f"{self._file}: gives {places} where its card promises likelihoods of insets (1, k, k)")
 
     @property
     def name(self) -> str:
@@ -85,33 +90,46 @@ class OnnxModel:
 
     @property
     def input_size(self) -> int:
-        return self.card.input_size
+        looks_inside = self.card.framed_share > 0 or self.card.insets
+        return self.card.input_size * (_OF_AN_INSET if looks_inside else 1)
 
     def describe(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Describe RGB images (h, w, 3), each on its own: (n, dimension) float32 unit rows.
 
-        Where the card wants it, what is said of a picture in a plain frame is mixed with what is said of the picture.
+        Where the card wants it, what is said of a picture in a plain frame, or inside another picture, is mixed with
+        what is said of the whole.
 
         Raises
         ------
         ModelError
             The model gave a vector that is not finite or has no length.
         """
-        share = self.card.framed_share
-        framed = [framed_picture(image) for image in images] if share else []
-        within = {row: picture for row, picture in enumerate(framed) if picture is not None}
-        vectors = self._unit_rows([*images, *within.values()])
-        wholes, pictures = vectors[: len(images)], vectors[len(images) :]
-        if within:
-            rows = list(within)
-            wholes[rows] = _unit((1 - share) * wholes[rows] + share * pictures, self.name)
+        if not images:
+            return np.empty((0, self.dimension), np.float32)
+        outputs = self._infer(images)
+        wholes = _unit(outputs[0], self.name)
+        likelihoods = outputs[1] if self.card.insets else [None] * len(images)
+        found = [self._inset_of(image, places) for image, places in zip(images, likelihoods, strict=True)]
+        insets = {row: inset for row, inset in enumerate(found) if inset is not None}
+        if insets:
+            rows = list(insets)
+            shares = np.array([inset.share for inset in insets.values()], np.float32)[:, None]
+            pictures = _unit(self._infer([inset.pixels for inset in insets.values()])[0], self.name)
+            wholes[rows] = _unit((1 - shares) * wholes[rows] + shares * pictures, self.name)
         return wholes
 
-    def _unit_rows(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def _inset_of(self, image: NDArray[np.uint8], likelihoods: NDArray[np.float32] | None) -> Inset | None:
+        """What the card wants to be looked for: the picture in a plain frame, or else one that the graph sees."""
+        if self.card.framed_share:
+            framed = framed_picture(image)
+            if framed is not None:
+                return Inset(framed, self.card.framed_share)
+        return None if likelihoods is None else inset_of(image, likelihoods)
+
+    def _infer(self, images: Sequence[NDArray[np.uint8]]) -> Outputs:
         groups = (images[first : first + _IMAGES_A_CALL] for first in range(0, len(images), _IMAGES_A_CALL))
-        rows = [self._runtime.run(np.concatenate([self.input_of(image) for image in group])) for group in groups]
-        vectors = np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32)
-        return _unit(vectors, self.name)
+        runs = [self._runtime.run(np.concatenate([self.input_of(image) for image in group])) for group in groups]
+        return joined(runs)
 
     def input_of(self, image: NDArray[np.uint8]) -> NDArray[np.number]:
         """What the graph is given for an RGB image (h, w, 3): scaled, normalised and laid out, in a batch of one."""

@@ -23,6 +23,8 @@ from ectype.errors import MissingPackageError, ModelError
 
 RuntimeName = Literal["auto", "openvino", "onnxruntime"]
 
+Outputs = list[NDArray[np.float32]]
+
 _BFLOAT16 = "BF16"  # OpenVINO's word for it
 _TOGETHER = 4
 """Inputs that OpenVINO infers together, where there are so many: a network's weights come from memory once for all."""
@@ -33,15 +35,20 @@ _cores: list[Any] = []  # one at most; see `_openvino_core`
 
 
 class Runtime(Protocol):
-    """An ONNX file made ready: one input, one output."""
+    """An ONNX file made ready: one input, one or more outputs."""
 
-    def run(self, inputs: NDArray[np.number]) -> NDArray[np.float32]:
+    def run(self, inputs: NDArray[np.number]) -> Outputs:
         """Infer one or more inputs, each as if it were alone; may be called from several threads at once.
 
         Parameters
         ----------
         inputs : ndarray, shape (n, ...)
             Each of the shape and type that the runtime was opened with.
+
+        Returns
+        -------
+        list of ndarray of float32, shape (n, ...)
+            The outputs in the file's order.
         """
         ...
 
@@ -116,14 +123,14 @@ class OpenVinoRuntime:
         self._opening = threading.Lock()
         self._opened: list[_Compiled | None] = []  # one at most; see `_together`
 
-    def run(self, inputs: NDArray[np.number]) -> NDArray[np.float32]:
+    def run(self, inputs: NDArray[np.number]) -> Outputs:
         together = self._together() if len(inputs) >= _TOGETHER else None
         whole = 0 if together is None else len(inputs) - len(inputs) % _TOGETHER
         rows = [self._alone.infer(inputs[number : number + 1]) for number in range(whole, len(inputs))]
         if together is not None:
             fours = [together.infer(inputs[first : first + _TOGETHER]) for first in range(0, whole, _TOGETHER)]
             rows = fours + rows
-        return np.concatenate(rows)
+        return joined(rows)
 
     def _together(self) -> _Compiled | None:
         """The model for several inputs at once, made when it is first needed; None where that would change a bit."""
@@ -146,10 +153,11 @@ class OpenVinoRuntime:
         if self._example.dtype == np.uint8:
             noise = np.clip(128 + 50 * noise, 0, 255)
         inputs = noise.astype(self._example.dtype)
-        alone = np.concatenate([self._alone.infer(inputs[number : number + 1]) for number in range(_TOGETHER)])
+        alone = joined([self._alone.infer(inputs[number : number + 1]) for number in range(_TOGETHER)])
         return all(
-            np.array_equal(together.infer(np.roll(inputs, turn, 0)), np.roll(alone, turn, 0))
+            np.array_equal(output, np.roll(expected, turn, 0))
             for turn in range(_TOGETHER)
+            for output, expected in zip(together.infer(np.roll(inputs, turn, 0)), alone, strict=True)
         )
 
 
@@ -160,11 +168,11 @@ class _Compiled:
         self._model = model
         self._of_thread = threading.local()
 
-    def infer(self, batch: NDArray[np.number]) -> NDArray[np.float32]:
+    def infer(self, batch: NDArray[np.number]) -> Outputs:
         request = getattr(self._of_thread, "request", None)
         if request is None:
             request = self._of_thread.request = self._model.create_infer_request()
-        return np.array(request.infer([batch], share_inputs=True)[0], dtype=np.float32)
+        return [np.array(output, np.float32) for output in request.infer([batch], share_inputs=True).values()]
 
 
 class OnnxRuntime:
@@ -183,9 +191,13 @@ class OnnxRuntime:
         _check_type(path, {"tensor(uint8)": "uint8", "tensor(float)": "float32"}.get(taken.type, taken.type), example)
         self._input = taken.name
 
-    def run(self, inputs: NDArray[np.number]) -> NDArray[np.float32]:
-        rows = [self._session.run(None, {self._input: one[None]})[0] for one in inputs]
-        return np.asarray(np.concatenate(rows), np.float32)
+    def run(self, inputs: NDArray[np.number]) -> Outputs:
+        return joined([self._session.run(None, {self._input: one[None]}) for one in inputs])
+
+
+def joined(runs: list[Outputs]) -> Outputs:
+    """Each output of several runs, one below the other."""
+    return [np.asarray(np.concatenate(rows), np.float32) for rows in zip(*runs, strict=True)]
 
 
 def _check_type(path: Path, taken: object, example: NDArray[np.number]) -> None:
