@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FRAME_RULE = 1
+FRAME_RULE = 2
 """Part of a model's fingerprint: one more with each change of what is cut out."""
 
 _SIDE = 96  # pixels, of the longer side of the thumbnail that is looked at
