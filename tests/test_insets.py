@@ -83,7 +83,8 @@ def test_an_inset_weighs_as_much_as_it_covers_and_as_is_certain() -> None:
     by_certainty = [share(_square(15, sure)) for sure in np.arange(0.5, 1.0, 0.005)]
     assert by_certainty[0] == 0
     assert by_certainty[-1] == pytest.approx(by_size[2], abs=0.001)
-    assert all(0 <= more - less < 0.05 for less, more in pairwise(by_certainty))  # none by a leap
+    assert min(part for part in by_certainty if part) < 0.13
+    assert all(0 <= more - less < 0.05 for less, more in pairwise(part for part in by_certainty if part))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 40), st.integers(1, 60), st.integers(1, 60))
@@ -94,7 +95,7 @@ def test_any_likelihoods_have_an_answer_that_lies_in_the_picture(
     picture = rng.integers(0, 256, (height, width, 3), np.uint8)
     found = inset_of(picture, rng.uniform(least, 1, (side, side)).astype(np.float32))
     assert found is None or (
-        np.shares_memory(found.pixels, picture) and min(found.pixels.shape[:2]) >= 24 and 0 < found.share <= 0.7
+        np.shares_memory(found.pixels, picture) and min(found.pixels.shape[:2]) >= 24 and 0.1 <= found.share <= 0.7
     )
 
 

@@ -1,4 +1,4 @@
-"""python -m ectype_training: pack, targets, train, export, evaluate, ablate."""
+"""python -m ectype_training: see its --help."""
 
 from __future__ import annotations
 

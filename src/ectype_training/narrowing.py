@@ -17,7 +17,7 @@ from ectype.errors import InvalidDataError
 from ectype_training.efficientnet_lite import Block, SameConv
 from ectype_training.student import Student
 
-MULTIPLE = 32
+MULTIPLE = 16
 """Channels are left out by so many at a time: what processors multiply at once."""
 
 _DAMPING = 1e-4  # of the mean variance, so that channels without any can be told apart

@@ -1,8 +1,7 @@
 """The picture inside another: pasted onto it, shown in a corner of it, in a frame that is not plain.
 
 A model may say of each place of a picture how likely it belongs to such an inset. What is cut out by that weighs in
-the descriptor as much as it covers, and less where the model is not sure: so that the picture around it is still found,
-and two processors that differ by a hair give descriptors that do, too.
+the descriptor as much as it covers, so that the picture around it is still found, and less where the model is not sure.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ INSET_RULE = 1
 
 _LIKELY = 0.5  # places from this on are of the inset
 _DOUBTFUL, _SURE = 0.5, 0.7  # certainties by which an inset counts nothing, and in full
-_LEAST_SHARE, _MOST_SHARE = 0.1, 0.7  # of the descriptor: the one is added to the area, the other bounds both
+_MORE_THAN_AREA, _MOST_SHARE = 0.1, 0.7  # of the descriptor: the one is added to the area, the other bounds both
+_LEAST_SHARE = 0.1  # of the descriptor; less would hardly change it, and cost as much
 _LEAST_AREA, _MOST_AREA = 0.03, 0.9  # of the picture
 _LEAST_PIXELS = 24  # a side; fewer show nothing
 
@@ -30,7 +30,7 @@ class Inset(NamedTuple):
     pixels : ndarray of uint8, shape (h, w, 3)
         A view into the whole.
     share : float
-        How much of the descriptor it is, above 0.
+        How much of the descriptor it is, from 0.1 to 0.7.
     """
 
     pixels: NDArray[np.uint8]
@@ -63,7 +63,7 @@ def inset_of(pixels: NDArray[np.uint8], likelihoods: NDArray[np.float32]) -> Ins
     within = numbers == part
     certainty = float(likelihoods[within].mean()) * area / (across * down)
     sure = min(1.0, (certainty - _DOUBTFUL) / (_SURE - _DOUBTFUL))
-    if sure <= 0:
+    if sure <= 0:  # most others
         return None
     inside = np.where(cv2.dilate(within.astype(np.uint8), np.ones((3, 3), np.uint8)), likelihoods, 0)
     x0, x1 = _ends(np.median(inside[top : top + down], axis=0), left, left + across)
@@ -72,10 +72,10 @@ def inset_of(pixels: NDArray[np.uint8], likelihoods: NDArray[np.float32]) -> Ins
     height, width = pixels.shape[:2]
     rows = slice(round(y0 * height / side), round(y1 * height / side))
     columns = slice(round(x0 * width / side), round(x1 * width / side))
-    cut = pixels[rows, columns]
-    if not _LEAST_AREA <= covered <= _MOST_AREA or min(cut.shape[:2]) < _LEAST_PIXELS:
+    cut, share = pixels[rows, columns], sure * min(_MOST_SHARE, _MORE_THAN_AREA + covered)
+    if share < _LEAST_SHARE or not _LEAST_AREA <= covered <= _MOST_AREA or min(cut.shape[:2]) < _LEAST_PIXELS:
         return None
-    return Inset(cut, sure * min(_MOST_SHARE, _LEAST_SHARE + covered))
+    return Inset(cut, share)
 
 
 def _ends(likelihoods: NDArray[np.float32], first: int, end: int) -> tuple[float, float]:
