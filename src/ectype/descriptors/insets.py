@@ -30,7 +30,7 @@ class Inset(NamedTuple):
     pixels : ndarray of uint8, shape (h, w, 3)
         A view into the whole.
     share : float
-        How much of the descriptor it is, from 0.1 to 0.7.
+        How much of the descriptor it is, above 0 and at most 1.
     """
 
     pixels: NDArray[np.uint8]
@@ -49,7 +49,8 @@ def inset_of(pixels: NDArray[np.uint8], likelihoods: NDArray[np.float32]) -> Ins
     Returns
     -------
     Inset or None
-        None where nothing rectangular is likely enough, or where it is too small or fills the picture.
+        With a share of 0.1 to 0.7. None where nothing rectangular is likely enough, or where it is too small, or fills
+        the picture.
     """
     import cv2
 
