@@ -41,7 +41,7 @@ class ModelCard:
         Of a descriptor; at most `ectype.types.MAX_DIMENSION`.
     bfloat16 : bool
         Whether processors that compute in bfloat16 may do so: the descriptors then still have a cosine of at least
-        0.999 to those of float32.
+        0.999 to those of float32, but for some of pictures with an inset, which may be seen differently.
     licence : str
     description : str
         Where weights and whitening come from, what was measured, known weaknesses.
