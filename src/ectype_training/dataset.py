@@ -111,7 +111,8 @@ class EditedPhotographs(IterableDataset[Batch]):
             length = int(rng.integers(1, self._config.most_edits + 1))
             recipe = sample_recipe(rng, (pixels.shape[1], pixels.shape[0]), self._kinds, length)
             done = recipe.apply(pixels, self._materials)
-        return square(done.pixels, self._config.size), length, _sources(done.geometry, -(-self._config.size // STRIDE))
+        sources = sources_of(done.geometry, -(-self._config.size // STRIDE))
+        return square(done.pixels, self._config.size), length, sources
 
     def _readable(self, number: int) -> tuple[int, NDArray[np.uint8]]:
         """A photograph, or the first after it that can be read."""
@@ -133,7 +134,8 @@ class EditedPhotographs(IterableDataset[Batch]):
         return pixels
 
 
-def _sources(geometry: Geometry, side: int) -> NDArray[np.float32]:
+def sources_of(geometry: Geometry, side: int) -> NDArray[np.float32]:
+    """Where the middles of so many places a side come from, as `Batch` has it: (side, side, 2)."""
     middles = (np.arange(side) + 0.5) / side
     points = np.stack(np.meshgrid(middles, middles), axis=2).reshape(-1, 2)
     with np.errstate(invalid="ignore"):

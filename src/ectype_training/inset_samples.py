@@ -17,6 +17,7 @@ from ectype.transformations import KINDS, Materials, sample_recipe
 from ectype.transformations.geometry import Geometry
 from ectype.transformations.kinds import Pixels, Transformed, size_of
 from ectype.transformations.spatial import shrunk_onto
+from ectype_training.dataset import sources_of
 
 _TONES = [name for name, kind in KINDS.items() if kind.family in ("tone", "filters", "noise", "overlays")]
 _MOVES = ["hflip", "vflip", "crop", "rotate", "change_aspect_ratio", "perspective"]
@@ -79,9 +80,9 @@ class InsetSamples(IterableDataset[InsetSample]):
             shown = Transformed(pair, Geometry.unchanged(size_of(pair)))
         else:
             shown = self._edited(rng, picture, _WITHOUT, int(rng.integers(3)))
-        shown = _after(shown, self._edited(rng, shown.pixels, _TONES, int(rng.choice(3, p=(0.45, 0.4, 0.15)))))
+        shown = shown.then(self._edited(rng, shown.pixels, _TONES, int(rng.choice(3, p=(0.45, 0.4, 0.15)))))
         if rng.random() < 0.35:
-            shown = _after(shown, self._edited(rng, shown.pixels, _MOVES, 1))
+            shown = shown.then(self._edited(rng, shown.pixels, _MOVES, 1))
         pixels = _as_jpeg(shown.pixels, int(rng.integers(20, 95))) if rng.random() < 0.5 else shown.pixels
         covered = _covered(shown.geometry, self._places) if inset else np.zeros([self._places] * 2, np.float32)
         return InsetSample(square(pixels, self._size), covered if covered.mean() <= _FILLS else 0 * covered)
@@ -122,17 +123,9 @@ class InsetSamples(IterableDataset[InsetSample]):
         return shrunk_onto(ground, pasted, left, top, size[0] / width, opacity)
 
 
-def _after(done: Transformed, now: Transformed) -> Transformed:
-    return Transformed(now.pixels, done.geometry.then(now.geometry))
-
-
 def _covered(geometry: Geometry, places: int) -> NDArray[np.float32]:
     """How much of each place of the result shows something of the source."""
-    middles = (np.arange(places * _POINTS) + 0.5) / (places * _POINTS)
-    points = np.stack(np.meshgrid(middles, middles), axis=2).reshape(-1, 2)
-    with np.errstate(invalid="ignore"):
-        sources = geometry.to_source(points * geometry.result_size) / geometry.source_size
-        inside = ((sources >= 0) & (sources < 1)).all(axis=1)
+    inside = sources_of(geometry, places * _POINTS)[..., 0] >= 0
     return inside.reshape(places, _POINTS, places, _POINTS).mean(axis=(1, 3), dtype=np.float32)
 
 

@@ -30,6 +30,10 @@ class Transformed:
     pixels: Pixels
     geometry: Geometry
 
+    def then(self, following: Transformed) -> Transformed:
+        """What an edit of these pixels gave, with its geometry from before both."""
+        return Transformed(following.pixels, self.geometry.then(following.geometry))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:

@@ -68,9 +68,9 @@ class Recipe:
         longest = max(LONGEST_SIDE, *size_of(pixels))
         done = Transformed(pixels, Geometry.unchanged(size_of(pixels)))
         for edit in self.edits:
-            done = _after(done, KINDS[edit.kind].apply(done.pixels, edit.parameters, materials))
+            done = done.then(KINDS[edit.kind].apply(done.pixels, edit.parameters, materials))
             if max(size_of(done.pixels)) > longest:
-                done = _after(done, KINDS["clip_image_size"].apply(done.pixels, {"longest": longest}, materials))
+                done = done.then(KINDS["clip_image_size"].apply(done.pixels, {"longest": longest}, materials))
         return done
 
     def to_json(self) -> str:
@@ -90,10 +90,6 @@ class Recipe:
             return cls(tuple(Edit(row["kind"], row["parameters"]) for row in json.loads(text)))
         except (ValueError, TypeError, KeyError) as error:
             raise InvalidDataError(f"not a recipe of edits: {error}") from error
-
-
-def _after(done: Transformed, now: Transformed) -> Transformed:
-    return Transformed(now.pixels, done.geometry.then(now.geometry))
 
 
 def sample_recipe(
