@@ -3,7 +3,8 @@
 Some pictures are near to many others: rooms, faces, empty skies. Their wrong matches outrank the right ones of other
 pictures, and no threshold serves both. The descriptor track's winner subtracted from each descriptor its nearest ones
 of the training photographs (Yokoo, "Contrastive learning with large memory bank and negative embedding subtraction",
-2021). Here the layer is part of the model's file, and photographs are weighted smoothly, so that two runtimes agree.
+2021). Here the layer is part of the model's file. Its rows are means of photographs that are alike (spherical k-means),
+which say more than as many photographs, and are weighted smoothly, so that two runtimes agree.
 """
 
 from __future__ import annotations
@@ -27,39 +28,45 @@ from ectype.images import ImageItem
 from ectype_training.onnx_export import read_onnx, store_weights_as_float16, write_model
 from ectype_training.photographs import tell_left_out
 
-PHOTOGRAPHS = 4096
+ROWS = 4096
 """More of them gain little, and cost time: each picture is compared with all."""
-TEMPERATURE = 0.05
-"""Of the softmax over photographs."""
-STRENGTH = 1.4
-"""How much of the weighted mean is taken away; 0.9 up to version 12 of the bundled model."""
-SAME, SHARPNESS = 0.42, 0.03
-"""From about this similarity on, a photograph shows the same picture or much the same things, and counts no more; 0.55
-up to version 12."""
+PHOTOGRAPHS_A_ROW = 8
+"""At most so many are described, drawn at random."""
+TEMPERATURE = 0.04
+"""Of the softmax over rows; 0.05 up to version 16 of the bundled model."""
+STRENGTH = 1.0
+"""How much of the weighted mean is taken away; 1.4 in versions 13 to 16, 0.9 before."""
+SAME, SHARPNESS = 0.48, 0.03
+"""From about this similarity on, a row shows the same picture or much the same things, and counts no more; 0.42 in
+versions 13 to 16, 0.55 before."""
 
 BACKGROUND = "background.rows"
 """What the photographs' descriptors are called in a model's file, and in a student that has this layer."""
-_STRENGTH, _SAME = "background.strength", "background.same"
+_STRENGTH, _SAME, _TEMPERATURE = "background.strength", "background.same", "background.temperature"
 _SEED = 2021
+_ROUNDS = 12  # of k-means
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Background:
-    """Descriptors of photographs, and how they are used.
+    """What photographs look like, and how that is used.
 
     Attributes
     ----------
     rows : ndarray of float32, shape (k, d)
-        Unit rows.
+        Unit rows: descriptors of photographs, or means of them.
     strength : float
         How much of their weighted mean is taken away.
     same : float
-        The similarity from which a photograph counts no more.
+        The similarity from which a row counts no more.
+    temperature : float
+        Of the softmax over rows.
     """
 
     rows: NDArray[np.float32]
     strength: float = STRENGTH
     same: float = SAME
+    temperature: float = TEMPERATURE
 
     def subtract(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the layer makes of unit rows (n, d): unit rows again."""
@@ -78,17 +85,19 @@ class BackgroundLayer(nn.Module):
     rows: Tensor
     strength: Tensor
     same: Tensor
+    temperature: Tensor
 
     def __init__(self, background: Background) -> None:
         super().__init__()
         self.register_buffer("rows", torch.from_numpy(background.rows))
         self.register_buffer("strength", torch.tensor(background.strength))
         self.register_buffer("same", torch.tensor(background.same))
+        self.register_buffer("temperature", torch.tensor(background.temperature))
 
     @property
     def background(self) -> Background:
         """What it was made of, or was loaded since."""
-        return Background(self.rows.cpu().numpy(), self.strength.item(), self.same.item())
+        return Background(self.rows.cpu().numpy(), self.strength.item(), self.same.item(), self.temperature.item())
 
     def forward(self, vectors: Tensor, shown: Tensor | None = None) -> Tensor:
         """Subtract the background.
@@ -103,7 +112,7 @@ class BackgroundLayer(nn.Module):
         with torch.autocast(vectors.device.type, enabled=False):
             vectors = vectors.float()
             similarity = vectors @ self.rows.T
-            logits = similarity / TEMPERATURE - functional.softplus((similarity - self.same) / SHARPNESS)
+            logits = similarity / self.temperature - functional.softplus((similarity - self.same) / SHARPNESS)
             counting = torch.ones_like(logits, dtype=torch.bool)
             if shown is not None:
                 counting = (shown @ self.rows.T).amax(1) <= self.same
@@ -111,26 +120,48 @@ class BackgroundLayer(nn.Module):
             return functional.normalize(vectors - self.strength * weights @ self.rows)
 
 
-def describe_background(
-    model: DescriptorModel, items: Sequence[ImageItem], photographs: int = PHOTOGRAPHS
-) -> Background:
-    """Describe some photographs, drawn at random but the same each time.
+def describe_background(model: DescriptorModel, items: Sequence[ImageItem], rows: int = ROWS) -> Background:
+    """Describe photographs, drawn at random but the same each time, and take the means of those that are alike.
+
+    Parameters
+    ----------
+    model : DescriptorModel
+    items : sequence of ImageItem
+        Of more than eight times as many as `rows`, only so many are described.
+    rows : int
 
     Raises
     ------
     InvalidDataError
-        Fewer photographs can be read.
+        Fewer photographs than `rows` can be read.
     """
-    drawn = [items[number] for number in np.random.default_rng(_SEED).permutation(len(items))]
-    rows: list[NDArray[np.float32]] = []
-    for result in describe_items(drawn, model):
+    drawn = np.random.default_rng(_SEED).permutation(len(items))[: rows * PHOTOGRAPHS_A_ROW]
+    vectors: list[NDArray[np.float32]] = []
+    for result in describe_items([items[number] for number in drawn], model):
         if isinstance(result, DescribedImage):
-            rows.append(result.vector)
+            vectors.append(result.vector)
         else:
             tell_left_out(result.location, result.reason)
-        if len(rows) == photographs:
-            return Background(np.stack(rows))
-    raise InvalidDataError(f"{len(rows)} readable photographs are too few for a background of {photographs}")
+    if len(vectors) < rows:
+        raise InvalidDataError(f"{len(vectors)} readable photographs are too few for a background of {rows}")
+    return Background(_means(np.stack(vectors), rows))
+
+
+def _means(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Unit rows (count, d) around which unit rows (n, d) lie; the same in every run."""
+    import faiss
+
+    search = faiss.Kmeans(
+        vectors.shape[1],
+        count,
+        niter=_ROUNDS,
+        spherical=True,
+        seed=_SEED,
+        min_points_per_centroid=1,  # fewer than faiss expects, and it would warn
+        max_points_per_centroid=len(vectors),  # all are learnt from
+    )
+    search.train(vectors)
+    return np.asarray(search.centroids / np.linalg.norm(search.centroids, axis=1, keepdims=True), np.float32)
 
 
 def background_of(model: onnx.ModelProto) -> Background | None:
@@ -138,12 +169,14 @@ def background_of(model: onnx.ModelProto) -> Background | None:
     found = {
         entry.name: numpy_helper.to_array(entry)
         for entry in model.graph.initializer
-        if entry.name.startswith((BACKGROUND, _STRENGTH, _SAME))
+        if entry.name.startswith((BACKGROUND, _STRENGTH, _SAME, _TEMPERATURE))
     }
     rows = next((array for name, array in found.items() if name.startswith(BACKGROUND)), None)
     if rows is None:
         return None
-    return Background(rows.astype(np.float32), float(found[_STRENGTH]), float(found[_SAME]))
+    return Background(
+        rows.astype(np.float32), float(found[_STRENGTH]), float(found[_SAME]), 1 / float(found[_TEMPERATURE])
+    )
 
 
 def add_background(source: Path, background: Background, version: str, description: str, folder: Path) -> ModelCard:
@@ -185,7 +218,7 @@ def _append(graph: onnx.GraphProto, background: Background) -> None:
         BACKGROUND: background.rows,
         "background.sharpness": np.float32(1 / SHARPNESS),
         _SAME: np.float32(background.same),
-        "background.temperature": np.float32(1 / TEMPERATURE),
+        _TEMPERATURE: np.float32(1 / background.temperature),
         _STRENGTH: np.float32(background.strength),
     }
     graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items())
@@ -195,7 +228,7 @@ def _append(graph: onnx.GraphProto, background: Background) -> None:
         ("Sub", ("similarity", _SAME), "above"),
         ("Mul", ("above", "background.sharpness"), "sharpened"),
         ("Softplus", ("sharpened",), "penalty"),
-        ("Mul", ("similarity", "background.temperature"), "heated"),
+        ("Mul", ("similarity", _TEMPERATURE), "heated"),
         ("Sub", ("heated", "penalty"), "logits"),
         ("Softmax", ("logits",), "shares"),
         ("Mul", ("shares", _STRENGTH), "weights"),

@@ -90,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     average.add_argument("--size", type=int, help="pixels a side; that of the first model by default")
     average.add_argument("--no-background", action="store_true", help="leave out theirs, to describe another")
     average.add_argument("--strength", type=float, help="of their background; as they have it by default")
-    average.add_argument("--same", type=float, help="from which similarity a photograph of it counts no more; likewise")
+    average.add_argument("--same", type=float, help="from which similarity a row of it counts no more; likewise")
+    average.add_argument("--temperature", type=float, help="of the softmax over its rows; likewise")
     average.add_argument("--version", required=True)
     average.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
     average.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -116,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     background = commands.add_parser("background", help="have a model subtract what pictures share with many others")
     background.add_argument("--model", type=Path, required=True, metavar="FILE.onnx")
     background.add_argument("--images", nargs="+", required=True, metavar="DIR", help="the photographs of its training")
-    background.add_argument("--photographs", type=int, default=4096, help="drawn from them (default: 4096)")
+    background.add_argument("--rows", type=int, default=4096, help="means of photographs alike (default: 4096)")
     background.add_argument("--version", required=True)
     background.add_argument("--description", type=Path, required=True, metavar="FILE.txt", help="for the card")
     background.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -208,8 +209,8 @@ def _average(options: argparse.Namespace) -> None:
     student = average(*options.models, options.share)
     if options.no_background:
         student.background = None
-    elif options.strength is not None or options.same is not None:
-        _rebalance(student.background, options.strength, options.same)
+    else:
+        _rebalance(student.background, options)
     card = read_card(options.models[0].with_suffix(CARD_SUFFIX))
     identity = Identity(card.name, options.version, card.licence, description)
     _write(student, identity, items, options.size or card.input_size, options.out)
@@ -234,13 +235,13 @@ def _narrow(options: argparse.Namespace) -> None:
     )
 
 
-def _rebalance(layer: BackgroundLayer | None, strength: float | None, same: float | None) -> None:
-    if layer is None:
-        raise UsageError("--strength and --same are of the models' background, and these have none")
-    if strength is not None:
-        layer.strength.fill_(strength)
-    if same is not None:
-        layer.same.fill_(same)
+def _rebalance(layer: BackgroundLayer | None, options: argparse.Namespace) -> None:
+    for name in ("strength", "same", "temperature"):
+        value = getattr(options, name)
+        if value is not None and layer is None:
+            raise UsageError(f"--{name} is of the models' background, and these have none")
+        if value is not None:
+            getattr(layer, name).fill_(value)
 
 
 def _write(student: Student, identity: Identity, items: Sequence[ImageItem], size: int, folder: Path) -> None:
@@ -255,9 +256,9 @@ def _background(options: argparse.Namespace) -> None:
     from ectype_training.background import add_background, describe_background
 
     description = _read_description(options.description)
-    found = describe_background(load_model(options.model), list_images(options.images, ids="path"), options.photographs)
+    found = describe_background(load_model(options.model), list_images(options.images, ids="path"), options.rows)
     card = add_background(options.model, found, options.version, description, options.out)
-    print(f"{options.out}: {card.name} {card.version}, {len(found.rows)} photographs")
+    print(f"{options.out}: {card.name} {card.version}, a background of {len(found.rows)} rows")
 
 
 def _bfloat16(options: argparse.Namespace) -> None:

@@ -37,6 +37,7 @@ FINE_STRIDE = 8
 _FINE, _COARSE = 40, 112  # channels of the maps
 _CHANNELS, _KERNEL = 24, 5  # of the head's own blocks
 _BATCH, _RATE = 64, 4e-3
+_WARM_UP = 0.1  # of the steps
 _CHECKED = 0.05  # of the samples are measured on and not learnt from
 _APART = 0.02  # the file's likelihoods may be from PyTorch's, on average: it may round what PyTorch does not
 
@@ -137,12 +138,16 @@ def train_head(
         raise InvalidDataError(f"{len(items)} readable photographs and {count} samples are too few to learn from")
     torch.manual_seed(seed)
     samples = InsetSamples(items, size, -(-size // FINE_STRIDE), count, seed)
-    maps = _look(student, samples, count)
+    return _learn(_look(student, samples, count), epochs)
+
+
+def _learn(maps: _Maps, epochs: int) -> InsetHead:
+    count = len(maps.covered)
     head = InsetHead().to(memory_format=torch.channels_last)
     learnt = torch.arange(int(count * (1 - _CHECKED)))
     steps = epochs * -(-len(learnt) // _BATCH)
     optimiser = torch.optim.AdamW(head.parameters(), _RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, steps, pct_start=_WARM_UP)
     for epoch in range(epochs):
         head.train()
         for numbers in learnt[torch.randperm(len(learnt))].split(_BATCH):

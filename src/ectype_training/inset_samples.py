@@ -130,5 +130,5 @@ def _covered(geometry: Geometry, places: int) -> NDArray[np.float32]:
 
 
 def _as_jpeg(pixels: Pixels, quality: int) -> Pixels:
-    _, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8)
+    _, content = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)

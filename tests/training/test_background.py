@@ -10,7 +10,7 @@ from PIL import Image
 
 from ectype.descriptors import load_model
 from ectype.errors import InvalidDataError, ModelError
-from ectype.images import ImageItem, decode_image
+from ectype.images import ImageItem, decode_image, list_images
 from ectype.transformations.materials import drawn_picture
 from ectype_training.averaging import average
 from ectype_training.background import (
@@ -91,7 +91,7 @@ def test_members_of_a_crowd_become_less_alike_and_copies_stay_so() -> None:
     assert np.prod(found.subtract(copies), axis=0).sum() > np.prod(copies, axis=0).sum() - 0.1
 
 
-def test_the_photographs_are_drawn_from_the_readable_ones(plain: Path, drawn: Callable[..., list[ImageItem]]) -> None:
+def test_the_rows_come_from_the_readable_photographs(plain: Path, drawn: Callable[..., list[ImageItem]]) -> None:
     items, model = drawn(9), load_model(plain)
     Path(items[4].location).write_bytes(b"")
     rows = describe_background(model, items, 8).rows
@@ -100,7 +100,29 @@ def test_the_photographs_are_drawn_from_the_readable_ones(plain: Path, drawn: Ca
     assert rows.shape == described.shape
     assert (rows @ described.T).max(axis=1).min() > 0.9999, "a row is no photograph's"
     assert (rows @ described.T).max(axis=0).min() > 0.9999, "a photograph has no row"
-    assert describe_background(model, items, 3).rows.shape == (3, DIMENSION)
+
+
+class MeanColour:
+    """A model that says what colour a picture has."""
+
+    name, fingerprint, dimension, input_size = "colour", "0", 3, 8
+
+    def describe(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        rows = np.array([image.mean(axis=(0, 1)) for image in images], np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_the_rows_are_means_of_photographs_that_are_alike(tmp_path: Path) -> None:
+    colours = [(250, 10, shade) for shade in (0, 9, 30, 60)] + [(shade, 20, 200) for shade in (0, 15, 40)]
+    for number, colour in enumerate(colours):
+        Image.new("RGB", (8, 8), colour).save(tmp_path / f"{number}.png")
+    items = list_images([tmp_path])
+    rows = describe_background(MeanColour(), items, 2).rows
+    described = MeanColour().describe([decode_image(item.read()) for item in items])
+    expected = np.array([described[:4].sum(axis=0), described[4:].sum(axis=0)])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(rows[rows[:, 0].argsort()[::-1]], expected, atol=1e-5)
+    assert np.array_equal(describe_background(MeanColour(), items, 2).rows, rows)
 
 
 def test_too_few_photographs_are_refused(plain: Path, drawn: Callable[..., list[ImageItem]]) -> None:
@@ -194,22 +216,26 @@ def test_a_middle_has_the_background_that_both_have(
         average(plain, plain, 2)
 
 
-def test_a_background_keeps_its_strength_until_another_is_asked_for(
+def test_a_background_keeps_its_numbers_until_another_is_asked_for(
     plain: Path, background: Background, tmp_path: Path
 ) -> None:
-    weak = Background(background.rows, 0.5, 0.7)
+    weak = Background(background.rows, 0.5, 0.7, 0.1)
     add_background(plain, weak, "2", "weak", tmp_path / "weak")
     weaker = tmp_path / "weak" / "model.onnx"
     Image.fromarray(drawn_picture(1, (SIZE, SIZE))).save(tmp_path / "1.png")
     (tmp_path / "card.txt").write_text("a test")
     words = ["average", "--images", tmp_path, "--version", "3", "--description", tmp_path / "card.txt"]
-    made = {"same": (0.5, 0.7), "stronger": (1.2, 0.7), "other": (0.5, 0.4)}
-    for (name, expected), more in zip(made.items(), ([], ["--strength", "1.2"], ["--same", "0.4"]), strict=True):
+    made = {
+        "same": ([], (0.5, 0.7, 0.1)),
+        "stronger": (["--strength", "1.2"], (1.2, 0.7, 0.1)),
+        "other": (["--same", "0.4", "--temperature", "0.03"], (0.5, 0.4, 0.03)),
+    }
+    for name, (more, expected) in made.items():
         done = run(list(map(str, [*words, "--models", weaker, weaker, *more, "--out", tmp_path / name])))
         student = Student.from_onnx(tmp_path / name / "model.onnx")
         assert done == 0 and student.background is not None
         found = student.background.background
-        assert (found.strength, found.same) == pytest.approx(expected)
+        assert (found.strength, found.same, found.temperature) == pytest.approx(expected)
     with pytest.raises(ModelError, match="has not the background of"):
         average(weaker, tmp_path / "stronger" / "model.onnx")
     assert run(list(map(str, [*words, "--models", plain, plain, "--strength", "1", "--out", tmp_path / "none"]))) == 1
@@ -231,7 +257,7 @@ def test_another_background_is_described_for_another_size(with_background: Path,
     assert run(list(map(str, [*words, *more, "--out", tmp_path / "bare"]))) == 0
     bare = tmp_path / "bare" / "model.onnx"
     assert Student.from_onnx(bare).background is None
-    words = ["background", "--model", bare, "--photographs", "5"]
+    words = ["background", "--model", bare, "--rows", "5"]
     assert run(list(map(str, [*words, *more, "--out", tmp_path / "anew"]))) == 0
     student = Student.from_onnx(tmp_path / "anew" / "model.onnx")
     assert student.background is not None and len(student.background.rows) == 5
