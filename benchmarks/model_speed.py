@@ -2,10 +2,10 @@
 
     python benchmarks/model_speed.py PEER.onnx [PEER.onnx ...] [--images DIR ...] [--rounds 5]
 
-Each model is timed in both runtimes on photographs that are in memory and of its own input size, eight a call, in
-turns, so that a noisy machine is noisy for all. They should be such as people have: where the bundled model sees a
-picture inside another, it describes both. Without ``--images`` they are those that installed packages carry. The
-bundled model is the first; ratios are of each model's faster runtime, round by round.
+Each model is timed in both runtimes on photographs that are in memory and of its own input size, as many a call as
+Ectype gives it, in turns, so that a noisy machine is noisy for all. They should be such as people have: where the
+bundled model sees a picture inside another, it describes both. Without ``--images`` they are those that installed
+packages carry. The bundled model is the first; ratios are of each model's faster runtime, round by round.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from ectype import list_images, load_model
 from ectype.demo import packaged_photographs
 from ectype.descriptors import OnnxModel
+from ectype.descriptors.extraction import IMAGES_A_TASK
 from ectype.descriptors.preprocessing import square
 from ectype.descriptors.runtimes import available_cores
 from ectype.images import decode_image
 
-MOST_PHOTOGRAPHS, A_CALL = 512, 8
+MOST_PHOTOGRAPHS = 512
 
 
 def main() -> None:
@@ -67,7 +68,7 @@ def main() -> None:
 
 def images_a_second(model: OnnxModel, photographs: Sequence[NDArray[np.uint8]], seconds: float) -> float:
     pictures = [square(photograph, model.card.input_size) for photograph in photographs]
-    calls = [pictures[first : first + A_CALL] for first in range(0, max(1, len(pictures) - A_CALL + 1), A_CALL)]
+    calls = [pictures[first : first + IMAGES_A_TASK] for first in range(0, len(pictures), IMAGES_A_TASK)]
 
     def work(_: int) -> int:
         done = 0

@@ -79,7 +79,7 @@ def test_an_inset_weighs_as_much_as_it_covers_and_as_is_certain() -> None:
         return 0.0 if found is None else found.share
 
     by_size = [share(_square(side)) for side in (5, 10, 15, 20)]
-    assert by_size == pytest.approx([0.1 + 25 / 625, 0.1 + 100 / 625, 0.1 + 225 / 625, 0.7])
+    assert by_size == pytest.approx([0.2 + 25 / 625, 0.2 + 100 / 625, 0.2 + 225 / 625, 0.7])
     by_certainty = [share(_square(15, sure)) for sure in np.arange(0.5, 1.0, 0.005)]
     assert by_certainty[0] == 0
     assert by_certainty[-1] == pytest.approx(by_size[2], abs=0.001)
@@ -107,6 +107,22 @@ def _with_red(seed: int) -> NDArray[np.uint8]:
     return picture
 
 
+def _mean_outside(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    outside = np.ones(picture.shape[:2], bool)
+    outside[40:120, 30:130] = False
+    return np.asarray(np.rint(picture[outside].mean(axis=0)), np.uint8)
+
+
+def test_what_lies_around_an_inset_has_its_own_mean_colour_in_its_place() -> None:
+    picture = _with_red(3)
+    picture[:40] //= 3
+    found = inset_of(picture, _places(30 * 25 / 160, 40 * 25 / 160, 130 * 25 / 160, 120 * 25 / 160))
+    assert found is not None and found.around is not None
+    expected = picture.copy()
+    expected[40:120, 30:130] = _mean_outside(picture)
+    assert np.array_equal(found.around, expected)
+
+
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 def test_a_descriptor_is_mixed_with_that_of_the_inset(
     tmp_path: Path, runtime: Literal["openvino", "onnxruntime"]
@@ -115,9 +131,11 @@ def test_a_descriptor_is_mixed_with_that_of_the_inset(
     card = load_model(file).card
     finding, without = (OnnxModel(file, replace(card, insets=insets), runtime) for insets in (True, False))
     picture = _with_red(0)
-    whole, inside = without.describe([picture, np.ascontiguousarray(picture[40:120, 30:130])])
-    share = 0.1 + 80 * 100 / 160**2
-    expected = (1 - share) * whole + share * inside
+    around = picture.copy()
+    around[40:120, 30:130] = _mean_outside(picture)
+    whole, inside, rest = without.describe([picture, np.ascontiguousarray(picture[40:120, 30:130]), around])
+    share = 0.2 + 80 * 100 / 160**2
+    expected = (1 - share) * (2 / 3 * whole + 1 / 3 * rest) + share * inside
     np.testing.assert_allclose(finding.describe([picture])[0], expected / np.linalg.norm(expected), atol=1e-5)
 
     plain = np.random.default_rng(9).integers(0, 129, (160, 160, 3), np.uint8)

@@ -34,8 +34,8 @@ PHOTOGRAPHS_A_ROW = 8
 """At most so many are described, drawn at random."""
 TEMPERATURE = 0.04
 """Of the softmax over rows; 0.05 up to version 16 of the bundled model."""
-STRENGTH = 1.0
-"""How much of the weighted mean is taken away; 1.4 in versions 13 to 16, 0.9 before."""
+STRENGTH = 0.9
+"""How much of the weighted mean is taken away; 1.4 in versions 13 to 16 of the bundled model."""
 SAME, SHARPNESS = 0.48, 0.03
 """From about this similarity on, a row shows the same picture or much the same things, and counts no more; 0.42 in
 versions 13 to 16, 0.55 before."""

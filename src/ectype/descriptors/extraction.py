@@ -22,7 +22,9 @@ from ectype.errors import ModelError, UnreadableImageError
 from ectype.images import DEFAULT_LIMITS, ImageItem, ImageLimits, decode_image
 from ectype.types import OnProgress, SkippedImage
 
-_IMAGES_A_TASK = 8
+IMAGES_A_TASK = 64
+"""The more, the better are pictures that some of them show inside (`OnnxModel.describe`) inferred together."""
+_ITEMS_A_TASK = 8  # where results may be large, such as decoded images
 _MOST_PIXEL_BYTES = 64 * 2**20  # that a worker holds before it describes what it has
 
 Item = TypeVar("Item")
@@ -123,13 +125,14 @@ def describe_items(
 
 def map_items(items: Sequence[Item], work: Callable[[Item], Result]) -> Iterator[Result]:
     """Do some work on many items, one by one: `map_groups` for work that gains nothing from several at once."""
-    return map_groups(items, lambda group: [work(item) for item in group])
+    return map_groups(items, lambda group: [work(item) for item in group], most=_ITEMS_A_TASK)
 
 
 def map_groups(
     items: Sequence[Item],
     work: Callable[[Sequence[Item]], list[Result]],
     *,
+    most: int = IMAGES_A_TASK,
     workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Iterator[Result]:
@@ -142,6 +145,8 @@ def map_groups(
     work : callable
         From a few items to as many results. Called by several threads at once, for a bounded number of items ahead of
         the result that is taken next.
+    most : int
+        Items in a group.
     workers : int, optional
         Groups in work at once; the number of cores by default.
     on_progress : callable, optional
@@ -152,7 +157,7 @@ def map_groups(
         One for each item.
     """
     workers = workers or available_cores()
-    size = max(1, min(_IMAGES_A_TASK, len(items) // workers))
+    size = max(1, min(most, len(items) // workers))
     tasks = (items[start : start + size] for start in range(0, len(items), size))
 
     with ThreadPoolExecutor(workers, thread_name_prefix="ectype-describe") as pool:

@@ -1,7 +1,8 @@
 """The picture inside another: pasted onto it, shown in a corner of it, in a frame that is not plain.
 
 A model may say of each place of a picture how likely it belongs to such an inset. What is cut out by that weighs in
-the descriptor as much as it covers, so that the picture around it is still found, and less where the model is not sure.
+the descriptor as much as it covers and somewhat more, so that the picture around it is still found, and less where the
+model is not sure. What lies around it may be what was copied, and is seen better without it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-INSET_RULE = 1
+INSET_RULE = 2
 """Part of a model's fingerprint: one more with each change of what is cut out, or of how much it weighs."""
 
+AROUND_SHARE = 1 / 3
+"""Of what an inset leaves of the descriptor: what is said of the picture around it, in place of the whole."""
+
 _LIKELY = 0.5  # places from this on are of the inset
-_DOUBTFUL, _SURE = 0.5, 0.7  # certainties by which an inset counts nothing, and in full
-_MORE_THAN_AREA, _MOST_SHARE = 0.1, 0.7  # of the descriptor: the one is added to the area, the other bounds both
+_DOUBTFUL, _SURE = 0.5, 0.65  # certainties by which an inset counts nothing, and in full
+_MORE_THAN_AREA, _MOST_SHARE = 0.2, 0.7  # of the descriptor: the one is added to the area, the other bounds both
 _LEAST_SHARE = 0.1  # of the descriptor; less would hardly change it, and cost as much
 _LEAST_AREA, _MOST_AREA = 0.03, 0.9  # of the picture
 _LEAST_PIXELS = 24  # a side; fewer show nothing
@@ -31,10 +35,14 @@ class Inset(NamedTuple):
         A view into the whole.
     share : float
         How much of the descriptor it is, above 0 and at most 1.
+    around : ndarray of uint8, shape of the whole, or None
+        The whole with the mean colour of its other pixels in the place of the inset. None where nothing is to be said
+        of it: around a picture in a plain frame there is only the frame.
     """
 
     pixels: NDArray[np.uint8]
     share: float
+    around: NDArray[np.uint8] | None
 
 
 def inset_of(pixels: NDArray[np.uint8], likelihoods: NDArray[np.float32]) -> Inset | None:
@@ -76,7 +84,15 @@ def inset_of(pixels: NDArray[np.uint8], likelihoods: NDArray[np.float32]) -> Ins
     cut, share = pixels[rows, columns], sure * min(_MOST_SHARE, _MORE_THAN_AREA + covered)
     if share < _LEAST_SHARE or not _LEAST_AREA <= covered <= _MOST_AREA or min(cut.shape[:2]) < _LEAST_PIXELS:
         return None
-    return Inset(cut, share)
+    around = pixels.copy()
+    around[rows, columns] = _mean_around(pixels, cut)
+    return Inset(cut, share, around)
+
+
+def _mean_around(pixels: NDArray[np.uint8], cut: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mean colour of what is not cut out."""
+    whole, less = (part.sum(axis=(0, 1), dtype=np.int64) for part in (pixels, cut))
+    return np.asarray(np.rint((whole - less) / ((pixels.size - cut.size) / 3)), np.uint8)
 
 
 def _ends(likelihoods: NDArray[np.float32], first: int, end: int) -> tuple[float, float]:

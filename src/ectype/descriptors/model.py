@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ectype.descriptors.card import CARD_SUFFIX, ModelCard
 from ectype.descriptors.frames import framed_picture
-from ectype.descriptors.insets import Inset, inset_of
+from ectype.descriptors.insets import AROUND_SHARE, Inset, inset_of
 from ectype.descriptors.preprocessing import RESIZE_RULES
 from ectype.descriptors.runtimes import Outputs, RuntimeName, joined, open_runtime
 from ectype.errors import ModelError
@@ -96,8 +96,8 @@ class OnnxModel:
     def describe(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Describe RGB images (h, w, 3), each on its own: (n, dimension) float32 unit rows.
 
-        Where the card wants it, what is said of a picture in a plain frame, or inside another picture, is mixed with
-        what is said of the whole.
+        Where the card wants it, what is said of a picture in a plain frame, or inside another picture and around it, is
+        mixed with what is said of the whole.
 
         Raises
         ------
@@ -113,17 +113,24 @@ class OnnxModel:
         insets = {row: inset for row, inset in enumerate(found) if inset is not None}
         if insets:
             rows = list(insets)
-            shares = np.array([inset.share for inset in insets.values()], np.float32)[:, None]
-            pictures = _unit(self._infer([inset.pixels for inset in insets.values()])[0], self.name)
-            wholes[rows] = _unit((1 - shares) * wholes[rows] + shares * pictures, self.name)
+            wholes[rows] = self._mixed(wholes[rows], list(insets.values()))
         return wholes
+
+    def _mixed(self, wholes: NDArray[np.float32], insets: Sequence[Inset]) -> NDArray[np.float32]:
+        """Descriptors of wholes, mixed with what is said of the inset of each and of what lies around it."""
+        around = {row: inset.around for row, inset in enumerate(insets) if inset.around is not None}
+        seen = _unit(self._infer([inset.pixels for inset in insets] + list(around.values()))[0], self.name)
+        rest, rows = wholes.copy(), list(around)
+        rest[rows] = (1 - AROUND_SHARE) * wholes[rows] + AROUND_SHARE * seen[len(insets) :]
+        shares = np.array([inset.share for inset in insets], np.float32)[:, None]
+        return _unit((1 - shares) * rest + shares * seen[: len(insets)], self.name)
 
     def _inset_of(self, image: NDArray[np.uint8], likelihoods: NDArray[np.float32] | None) -> Inset | None:
         """What the card wants to be looked for: the picture in a plain frame, or else one that the graph sees."""
         if self.card.framed_share:
             framed = framed_picture(image)
             if framed is not None:
-                return Inset(framed, self.card.framed_share)
+                return Inset(framed, self.card.framed_share, around=None)
         return None if likelihoods is None else inset_of(image, likelihoods)
 
     def _infer(self, images: Sequence[NDArray[np.uint8]]) -> Outputs:
