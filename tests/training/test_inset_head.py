@@ -12,7 +12,7 @@ from ectype.errors import InvalidDataError, ModelError
 from ectype.images import ImageItem
 from ectype.transformations.materials import drawn_picture
 from ectype_training.inset_head import InsetHead, add_head, train_head
-from ectype_training.inset_samples import InsetSamples
+from ectype_training.inset_samples import InsetSamples, _as_jpeg
 from ectype_training.student import Student
 
 SIZE = 64
@@ -40,6 +40,11 @@ def test_samples_are_the_same_each_time_and_tell_where_an_inset_is(drawn: Draw) 
     assert 0.3 < (covered > 0).mean() < 0.8
     assert covered.max() <= 0.93
     assert all(row.covered.min() >= 0 and row.covered.max() <= 1 for row in rows)
+
+
+def test_a_jpeg_keeps_its_colours() -> None:
+    orange = np.full((32, 32, 3), (250, 120, 10), np.uint8)
+    assert np.abs(_as_jpeg(orange, 90).astype(int) - orange).max() < 8
 
 
 def test_a_head_learns_to_find_insets(drawn: Draw, capsys: pytest.CaptureFixture[str]) -> None:
