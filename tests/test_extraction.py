@@ -110,9 +110,11 @@ def test_progress_counts_every_image(folder_of_pictures: Pictures) -> None:
 
 def test_an_error_stops_the_run_at_once(folder_of_pictures: Pictures) -> None:
     model = CountingModel(fail_after=3)
+    items = 40 * list_images([folder_of_pictures(40)])
     with pytest.raises(RuntimeError, match="plug"):
-        list(describe_items(list_images([folder_of_pictures(100)]), model, workers=2))
-    assert model.calls <= 64, "more was begun than the groups that are in work ahead of the first"
+        list(describe_items(items, model, workers=2))
+    ahead = 4 * 2 * extraction.IMAGES_A_TASK
+    assert model.calls <= ahead < len(items), "more was begun than the groups that are in work ahead of the first"
 
 
 def test_a_broken_run_goes_on_where_it_was(folder_of_pictures: Pictures, tmp_path: Path) -> None:

@@ -57,8 +57,13 @@ class TestBundledModel(DescriptorModelConformance):
 def test_both_runtimes_give_the_same_descriptors() -> None:
     images = [read_image(path) for path in packaged_photographs()]
     images += [np.asarray(draw_picture(seed)) for seed in range(10)]
-    one, other = (load_model(runtime=runtime).describe(images) for runtime in ("openvino", "onnxruntime"))
-    assert (one * other).sum(axis=1).min() >= 0.999
+    bundled = load_model()
+    whole = replace(bundled.card, framed_share=0.0, insets=False)
+    for card, least in ((whole, 0.999), (bundled.card, 0.95)):  # an inset may be seen a little more surely in one
+        one, other = (
+            OnnxModel(bundled._file, card, runtime).describe(images) for runtime in ("openvino", "onnxruntime")
+        )
+        assert (one * other).sum(axis=1).min() >= least
 
 
 def test_pictures_are_inferred_together_only_where_that_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 INSET_RULE = 2
 """Part of a model's fingerprint: one more with each change of what is cut out, or of how much it weighs."""
 
-AROUND_SHARE = 1 / 3
-"""Of what an inset leaves of the descriptor: what is said of the picture around it, in place of the whole."""
-
 _LIKELY = 0.5  # places from this on are of the inset
 _DOUBTFUL, _SURE = 0.5, 0.65  # certainties by which an inset counts nothing, and in full
 _MORE_THAN_AREA, _MOST_SHARE = 0.2, 0.7  # of the descriptor: the one is added to the area, the other bounds both
+_AROUND = 1 / 3  # of what an inset leaves of the descriptor
 _LEAST_SHARE = 0.1  # of the descriptor; less would hardly change it, and cost as much
 _LEAST_AREA, _MOST_AREA = 0.03, 0.9  # of the picture
 _LEAST_PIXELS = 24  # a side; fewer show nothing
@@ -38,11 +36,14 @@ class Inset(NamedTuple):
     around : ndarray of uint8, shape of the whole, or None
         The whole with the mean colour of its other pixels in the place of the inset. None where nothing is to be said
         of it: around a picture in a plain frame there is only the frame.
+    around_share : float
+        How much of what the inset leaves of the descriptor is said of `around`, and not of the whole.
     """
 
     pixels: NDArray[np.uint8]
     share: float
-    around: NDArray[np.uint8] | None
+    around: NDArray[np.uint8] | None = None
+    around_share: float = 0.0
 
 
 def inset_of(pixels: NDArray[np.uint8], likelihoods: NDArray[np.float32]) -> Inset | None:
@@ -86,7 +87,7 @@ def inset_of(pixels: NDArray[np.uint8], likelihoods: NDArray[np.float32]) -> Ins
         return None
     around = pixels.copy()
     around[rows, columns] = _mean_around(pixels, cut)
-    return Inset(cut, share, around)
+    return Inset(cut, share, around, sure * _AROUND)
 
 
 def _mean_around(pixels: NDArray[np.uint8], cut: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ectype.descriptors.card import CARD_SUFFIX, ModelCard
 from ectype.descriptors.frames import framed_picture
-from ectype.descriptors.insets import AROUND_SHARE, Inset, inset_of
+from ectype.descriptors.insets import Inset, inset_of
 from ectype.descriptors.preprocessing import RESIZE_RULES
 from ectype.descriptors.runtimes import Outputs, RuntimeName, joined, open_runtime
 from ectype.errors import ModelError
@@ -120,17 +120,18 @@ class OnnxModel:
         """Descriptors of wholes, mixed with what is said of the inset of each and of what lies around it."""
         around = {row: inset.around for row, inset in enumerate(insets) if inset.around is not None}
         seen = _unit(self._infer([inset.pixels for inset in insets] + list(around.values()))[0], self.name)
-        rest, rows = wholes.copy(), list(around)
-        rest[rows] = (1 - AROUND_SHARE) * wholes[rows] + AROUND_SHARE * seen[len(insets) :]
-        shares = np.array([inset.share for inset in insets], np.float32)[:, None]
-        return _unit((1 - shares) * rest + shares * seen[: len(insets)], self.name)
+        share = np.array([[inset.share] for inset in insets], np.float32)
+        around_share = np.array([[inset.around_share] for inset in insets], np.float32)
+        rest = (1 - around_share) * wholes
+        rest[list(around)] += around_share[list(around)] * seen[len(insets) :]
+        return _unit((1 - share) * rest + share * seen[: len(insets)], self.name)
 
     def _inset_of(self, image: NDArray[np.uint8], likelihoods: NDArray[np.float32] | None) -> Inset | None:
         """What the card wants to be looked for: the picture in a plain frame, or else one that the graph sees."""
         if self.card.framed_share:
             framed = framed_picture(image)
             if framed is not None:
-                return Inset(framed, self.card.framed_share, around=None)
+                return Inset(framed, self.card.framed_share)
         return None if likelihoods is None else inset_of(image, likelihoods)
 
     def _infer(self, images: Sequence[NDArray[np.uint8]]) -> Outputs:
