@@ -41,7 +41,7 @@ SAME, SHARPNESS = 0.48, 0.03
 versions 13 to 16, 0.55 before."""
 
 BACKGROUND = "background.rows"
-"""What the photographs' descriptors are called in a model's file, and in a student that has this layer."""
+"""What its rows are called in a model's file, and in a student that has this layer."""
 _STRENGTH, _SAME, _TEMPERATURE = "background.strength", "background.same", "background.temperature"
 _SEED = 2021
 _ROUNDS = 12  # of k-means
