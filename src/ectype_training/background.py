@@ -30,8 +30,6 @@ from ectype_training.photographs import tell_left_out
 
 ROWS = 4096
 """More of them gain little, and cost time: each picture is compared with all."""
-PHOTOGRAPHS_A_ROW = 8
-"""At most so many are described, drawn at random."""
 TEMPERATURE = 0.04
 """Of the softmax over rows; 0.05 up to version 16 of the bundled model."""
 STRENGTH = 0.9
@@ -44,6 +42,7 @@ BACKGROUND = "background.rows"
 """What its rows are called in a model's file, and in a student that has this layer."""
 _STRENGTH, _SAME, _TEMPERATURE = "background.strength", "background.same", "background.temperature"
 _SEED = 2021
+_PHOTOGRAPHS_A_ROW = 8  # are described, at most
 _ROUNDS = 12  # of k-means
 
 
@@ -135,7 +134,7 @@ def describe_background(model: DescriptorModel, items: Sequence[ImageItem], rows
     InvalidDataError
         Fewer photographs than `rows` can be read.
     """
-    drawn = np.random.default_rng(_SEED).permutation(len(items))[: rows * PHOTOGRAPHS_A_ROW]
+    drawn = np.random.default_rng(_SEED).permutation(len(items))[: rows * _PHOTOGRAPHS_A_ROW]
     vectors: list[NDArray[np.float32]] = []
     for result in describe_items([items[number] for number in drawn], model):
         if isinstance(result, DescribedImage):

@@ -16,6 +16,7 @@ from ectype.images import ImageItem, decode_image
 from ectype.transformations import KINDS, Materials, sample_recipe
 from ectype.transformations.geometry import Geometry
 from ectype.transformations.kinds import Pixels, Transformed, size_of
+from ectype.transformations.noise import coded
 from ectype.transformations.spatial import shrunk_onto
 from ectype_training.dataset import sources_of
 
@@ -83,7 +84,7 @@ class InsetSamples(IterableDataset[InsetSample]):
         shown = shown.then(self._edited(rng, shown.pixels, _TONES, int(rng.choice(3, p=(0.45, 0.4, 0.15)))))
         if rng.random() < 0.35:
             shown = shown.then(self._edited(rng, shown.pixels, _MOVES, 1))
-        pixels = _as_jpeg(shown.pixels, int(rng.integers(20, 95))) if rng.random() < 0.5 else shown.pixels
+        pixels = coded(shown.pixels, "JPEG", int(rng.integers(20, 95))) if rng.random() < 0.5 else shown.pixels
         covered = _covered(shown.geometry, self._places) if inset else np.zeros([self._places] * 2, np.float32)
         return InsetSample(square(pixels, self._size), covered if covered.mean() <= _FILLS else 0 * covered)
 
@@ -127,8 +128,3 @@ def _covered(geometry: Geometry, places: int) -> NDArray[np.float32]:
     """How much of each place of the result shows something of the source."""
     inside = sources_of(geometry, places * _POINTS)[..., 0] >= 0
     return inside.reshape(places, _POINTS, places, _POINTS).mean(axis=(1, 3), dtype=np.float32)
-
-
-def _as_jpeg(pixels: Pixels, quality: int) -> Pixels:
-    _, content = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)

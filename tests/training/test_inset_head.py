@@ -11,8 +11,9 @@ from ectype.descriptors import load_model
 from ectype.errors import InvalidDataError, ModelError
 from ectype.images import ImageItem
 from ectype.transformations.materials import drawn_picture
+from ectype.transformations.noise import coded
 from ectype_training.inset_head import InsetHead, add_head, train_head
-from ectype_training.inset_samples import InsetSamples, _as_jpeg
+from ectype_training.inset_samples import InsetSamples
 from ectype_training.student import Student
 
 SIZE = 64
@@ -44,7 +45,7 @@ def test_samples_are_the_same_each_time_and_tell_where_an_inset_is(drawn: Draw) 
 
 def test_a_jpeg_keeps_its_colours() -> None:
     orange = np.full((32, 32, 3), (250, 120, 10), np.uint8)
-    assert np.abs(_as_jpeg(orange, 90).astype(int) - orange).max() < 8
+    assert np.abs(coded(orange, "JPEG", 90).astype(int) - orange).max() < 8
 
 
 def test_a_head_learns_to_find_insets(drawn: Draw, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,17 +82,18 @@ def torn_bands(pixels: Pixels, seed: int, bands: int, reach: float) -> Pixels:
 def encoding_quality(pixels: Pixels, quality: int, times: int) -> Pixels:
     """Saved as a bad JPEG, once or again."""
     for _ in range(times):
-        pixels = _coded(pixels, "JPEG", quality)
+        pixels = coded(pixels, "JPEG", quality)
     return pixels
 
 
 @NOISE.kind(lambda rng, size: {"quality": int(rng.integers(0, 25))})
 def webp_quality(pixels: Pixels, quality: int) -> Pixels:
     """Saved as a bad WebP."""
-    return _coded(pixels, "WEBP", quality)
+    return coded(pixels, "WEBP", quality)
 
 
-def _coded(pixels: Pixels, format: str, quality: int) -> Pixels:
+def coded(pixels: Pixels, format: str, quality: int) -> Pixels:
+    """RGB pixels (h, w, 3) after they were saved in one of Pillow's formats, and read again."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format, quality=quality)
     return np.array(Image.open(buffer).convert("RGB"))
